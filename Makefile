@@ -1,0 +1,43 @@
+# Two commands do everything: `make repro` and `make test`. In an environment of your own: make repro PYTHON=python
+VENV   ?= .venv
+PYTHON ?= $(VENV)/bin/python
+READY  := $(if $(filter $(VENV)/%,$(PYTHON)),$(VENV)/ready)
+export DVC_NO_ANALYTICS = 1
+export PATH := $(if $(READY),$(abspath $(VENV))/bin:)$(PATH)
+
+repro: $(READY)  ## fetch data and results, rebuild what changed, print the claims
+	$(PYTHON) -m dvc pull
+	$(PYTHON) -m dvc repro
+	$(PYTHON) -m lib.show.claims
+
+test: $(READY)  ## the whole test suite, the smoke profile of the whole graph included
+	$(PYTHON) -m pytest
+
+verify: $(READY)  ## execute every stage after the checkpoints again and compare; ALL=1 pre-trains too
+	$(PYTHON) -m lib.verify $(if $(ALL),--all) $(VERIFY)
+
+lab: $(READY)  ## JupyterLab on loopback; prints an address with a token
+	$(PYTHON) -m jupyter lab --no-browser --ip=127.0.0.1 --ServerApp.root_dir=$(CURDIR) \
+	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  $(if $(filter 0,$(shell id -u)),--allow-root)
+
+lint: $(READY)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+profile:  ## make profile NAME=smoke|demo|paper
+	@test -f profiles/$(NAME).yaml || { echo "no profile '$(NAME)'; there are: $$(ls profiles | sed 's/.yaml//' | xargs)"; exit 2; }
+	cp profiles/$(NAME).yaml params.yaml
+
+data: $(READY)  ## make data/ again with the engines (hours); resumes where it was interrupted
+	$(PYTHON) -m lib.make
+
+# TORCH_INDEX chooses another build of PyTorch, e.g. https://download.pytorch.org/whl/cu130 or …/whl/cpu
+$(VENV)/ready: requirements.lock pyproject.toml
+	python3.11 -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(VENV)/bin/pip install --index-url $(TORCH_INDEX) $$(grep '^torch==' requirements.lock))
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+.PHONY: repro test verify lab lint profile data

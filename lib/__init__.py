@@ -1,0 +1,1 @@
+"""A replication suite for pre-trained all-atom geometric graph networks."""

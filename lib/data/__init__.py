@@ -1,0 +1,1 @@
+"""What is trained on and simulated: packed molecule sets, trajectories, loaders."""

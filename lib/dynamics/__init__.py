@@ -1,0 +1,1 @@
+"""Kinetics from features: VAMP scores, VAMPnets and their validation."""

@@ -1,0 +1,1 @@
+"""How data/ is made, with molecular-dynamics and quantum-chemistry engines."""

@@ -1,0 +1,39 @@
+"""The card of a data set: what it is, how it was made, and the sha256 of each of its files."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from pathlib import Path
+
+
+LICENCE = "CC0-1.0"
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed version of each package."""
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def write_card(folder: Path, what: str, engine: str, packages: list[str], settings: dict, sizes: dict, units: dict):
+    """Write folder/card.json about every other file in `folder`; `settings` holds seeds and the reasons for choices."""
+    card = {
+        "name": folder.name,
+        "what": what,
+        "engine": engine,
+        "versions": versions(*packages),
+        "settings": settings,
+        "sizes": sizes,
+        "units": units,
+        "licence": LICENCE,
+        "sha256": {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.name != "card.json" and p.suffix != ".tmp"},
+    }
+    partial = folder / "card.json.tmp"
+    partial.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    os.replace(partial, folder / "card.json")

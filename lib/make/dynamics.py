@@ -1,0 +1,111 @@
+"""Molecular dynamics of small peptides in implicit solvent with OpenMM: resumable, one thread a trajectory."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import openmm
+from openmm import app, unit
+
+
+START = Path(__file__).parent / "start"  # committed: Modeller places hydrogens at random
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Settings of one simulation. AMBER ff99SB-ILDN with OBC implicit solvent, bonds to hydrogen constrained."""
+
+    system: str  # name of a PDB file in lib/make/start, without suffix
+    temperature_K: float
+    friction_per_ps: float
+    frame_ps: float  # time between stored frames
+    length_ns: float
+    platform: str = "Reference"  # fastest for 22 atoms; "CPU" is faster from about 60 atoms on
+    step_fs: float = 4.0  # possible because hydrogens weigh 3 amu
+    chunk_ns: float = 1.0  # a killed run loses this much at the most
+
+    @property
+    def frames_per_chunk(self) -> int:
+        return round(self.chunk_ns * 1000 / self.frame_ps)
+
+    @property
+    def chunks(self) -> int:
+        return round(self.length_ns / self.chunk_ns)
+
+
+def start_structure(system: str) -> app.PDBFile:
+    """The committed all-atom start structure; raises FileNotFoundError that lists the known systems."""
+    path = START / f"{system}.pdb"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in START.glob("*.pdb")))
+        raise FileNotFoundError(f"no start structure for system {system!r}; known systems: {known}")
+    return app.PDBFile(str(path))
+
+
+def simulation(settings: Dynamics, seed: int) -> app.Simulation:
+    """An energy-minimised simulation with velocities drawn from `seed`, ready to step.
+
+    Both platforms are bitwise repeatable on one machine with one thread.
+    """
+    pdb = start_structure(settings.system)
+    field = app.ForceField("amber99sbildn.xml", "amber99_obc.xml")  # this pair gives the fast native GBSAOBCForce
+    system = field.createSystem(
+        pdb.topology, nonbondedMethod=app.NoCutoff, constraints=app.HBonds, hydrogenMass=3 * unit.amu
+    )
+    integrator = openmm.LangevinMiddleIntegrator(
+        settings.temperature_K, settings.friction_per_ps, settings.step_fs * unit.femtoseconds
+    )
+    integrator.setRandomNumberSeed(seed)
+    threads = {"Threads": "1"} if settings.platform == "CPU" else {}
+    engine = app.Simulation(
+        pdb.topology, system, integrator, openmm.Platform.getPlatformByName(settings.platform), threads
+    )
+    engine.context.setPositions(pdb.positions)
+    engine.minimizeEnergy()
+    engine.context.setVelocitiesToTemperature(settings.temperature_K, seed)
+    return engine
+
+
+def frames(engine: app.Simulation, settings: Dynamics, n_frames: int) -> np.ndarray:
+    """Advance by `n_frames` stored frames; positions (frame, atom, 3), float32, nm."""
+    steps = round(settings.frame_ps * 1000 / settings.step_fs)
+    kept = []
+    for _ in range(n_frames):
+        engine.step(steps)
+        state = engine.context.getState(getPositions=True)
+        kept.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer).astype(np.float32))
+    return np.stack(kept)
+
+
+def simulate(settings: Dynamics, seed: int, scratch: Path) -> mdtraj.Trajectory:
+    """Run one trajectory to its full length, or go on where a killed run stopped.
+
+    Each chunk is one file in `scratch` that holds its frames and the engine's state at its end, written
+    atomically, so that the resumed trajectory is bitwise the one that an undisturbed run gives.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    engine = simulation(settings, seed)
+    for index in range(settings.chunks):
+        path = scratch / f"chunk-{index:05d}.npz"
+        following = scratch / f"chunk-{index + 1:05d}.npz"
+        if path.exists():
+            if not following.exists():
+                engine.context.loadCheckpoint(np.load(path)["state"].tobytes())
+            continue
+        positions = frames(engine, settings, settings.frames_per_chunk)
+        state = np.frombuffer(engine.context.createCheckpoint(), np.uint8)
+        partial = path.with_suffix(".tmp")
+        with partial.open("wb") as file:
+            np.savez(file, positions=positions, state=state)
+        os.replace(partial, path)
+        if index % 10 == 9:
+            print(
+                f"{settings.system} seed {seed}: {(index + 1) * settings.chunk_ns:g} of {settings.length_ns:g} ns",
+                flush=True,
+            )
+    xyz = np.concatenate([np.load(scratch / f"chunk-{i:05d}.npz")["positions"] for i in range(settings.chunks)])
+    topology = mdtraj.Topology.from_openmm(start_structure(settings.system).topology)
+    time = np.arange(1, len(xyz) + 1) * settings.frame_ps
+    return mdtraj.Trajectory(xyz, topology, time=time)

@@ -1,0 +1,46 @@
+"""Executed notebooks as web pages that open offline: no script, no request, pictures inside."""
+
+from pathlib import Path
+
+import nbformat
+from jinja2 import Environment, FileSystemLoader
+from nbconvert import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+
+HERE = Path(__file__).parent
+PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
+
+
+def templates() -> Environment:
+    """The Jinja environment of this folder's templates; text is escaped unless marked safe."""
+    return Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
+    """The first heading of a notebook."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for line in cell.source.splitlines():
+                if line.startswith("#"):
+                    return line.lstrip("# ").strip()
+    return default
+
+
+def page(source: Path) -> str:
+    """The HTML of an executed notebook; raises ValueError when the file is no notebook."""
+    try:
+        notebook = nbformat.read(source, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise ValueError(f"{source} is not a notebook: {str(error).splitlines()[0]}") from None
+    title = heading = title_of(notebook, source.stem)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            heading = cell.source.splitlines()[0].lstrip("# ").strip()
+        for output in cell.get("outputs", []):
+            for kind in set(PICTURES) & set(output.get("data", {})):
+                metadata = output.setdefault("metadata", nbformat.NotebookNode())
+                metadata.setdefault(kind, nbformat.NotebookNode()).setdefault("alt", f"Figure: {heading}")
+    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(notebook)
+    style = HtmlFormatter(style="default").get_style_defs(".highlight")
+    return templates().get_template("page.html.j2").render(title=title, body=body, style=style, name=source.stem)

@@ -1,0 +1,161 @@
+"""Execute the pipeline again in a temporary clone and compare every committed metric with the fresh one.
+
+A replay of cached results proves nothing. By default every stage after the checkpoints runs again; --all pre-trains
+too and makes the start of each data set again. Exit status: 0 same bits, 1 within tolerance, 2 different.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from lib.paths import ROOT
+
+
+SAME, WITHIN, DIFFERENT = range(3)
+WORDS = ("same bits", "within tolerance", "DIFFERENT")
+CHECKPOINT_STAGE = "pretrain"
+
+
+@dataclass
+class Row:
+    """One metric: where it is, the committed and the fresh value, what may lie between them, and the outcome."""
+
+    name: str
+    committed: object
+    fresh: object
+    tolerance: float
+    status: int
+
+
+def leaves(tree: dict, path: str = "") -> dict[str, dict]:
+    """Every metric of a nested metrics file by its dotted name; a plain value counts as one without tolerance."""
+    if not isinstance(tree, dict):
+        return {path: {"value": tree, "tolerance": 0.0}}
+    if "value" in tree:
+        return {path: tree}
+    return {name: leaf for key, value in tree.items() for name, leaf in leaves(value, f"{path}.{key}").items()}
+
+
+def compare(committed: dict, fresh: dict, source: str) -> list[Row]:
+    """Rows for two metrics files; a metric that only one of them has is different."""
+    old, new = leaves(committed), leaves(fresh)
+    rows = []
+    for name in sorted(old | new):
+        a, b = old.get(name), new.get(name)
+        if a is None or b is None:
+            rows.append(Row(source + name, a and a["value"], b and b["value"], 0.0, DIFFERENT))
+            continue
+        x, y, tolerance = a["value"], b["value"], a.get("tolerance", 0.0)
+        near = isinstance(x, int | float) and isinstance(y, int | float) and abs(x - y) <= tolerance
+        status = SAME if a == b else WITHIN if near or x == y else DIFFERENT
+        rows.append(Row(source + name, x, y, tolerance, status))
+    return rows
+
+
+def dvc(clone: Path, *arguments: str) -> None:
+    # The stages call `python`: it must be the one that runs this.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=clone, check=True, env=os.environ | {"PATH": path})
+
+
+def prepare(clone: Path, changes: list[str], threads: int | None) -> None:
+    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    dvc(clone, "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
+    dvc(clone, "pull", "--quiet")
+    yaml = YAML()
+    params = yaml.load(clone / "params.yaml")
+    for change in changes:
+        key, _, value = change.partition("=")
+        *path, last = key.split(".")
+        section = params
+        for part in path:
+            section = section.get(part, {})
+        if last not in section:
+            raise SystemExit(f"params.yaml has no entry {key!r} to change")
+        section[last] = YAML(typ="safe").load(value)
+    if threads:
+        for section in params.values():
+            for run in section.values():
+                if "threads" in run:
+                    run["threads"] = threads
+    yaml.dump(params, clone / "params.yaml")
+
+
+def stages(clone: Path, everything: bool) -> list[str]:
+    """Names of the stages to execute, in the order of the graph."""
+    import networkx
+    from dvc.repo import Repo
+
+    with Repo(str(clone)) as repo:
+        order = list(networkx.dfs_postorder_nodes(repo.index.graph))
+    names = [stage.addressing for stage in order if getattr(stage, "cmd", None)]
+    return [name for name in names if everything or name.split("@")[0] not in ("strip", CHECKPOINT_STAGE)]
+
+
+def data_rows() -> list[Row]:
+    """One row a data set: the largest coordinate difference to its start made again."""
+    from lib.make.pilot import TOLERANCE_A, difference
+    from lib.paths import DATA
+
+    rows = []
+    for card in sorted(DATA.glob("*/card.json")):
+        found = difference(card.parent.name)
+        # Stored coordinates are rounded, so agreement within the rounding is agreement.
+        rows.append(
+            Row(
+                f"data/{card.parent.name} made again, Å",
+                0.0,
+                found,
+                TOLERANCE_A,
+                SAME if found <= TOLERANCE_A else DIFFERENT,
+            )
+        )
+    return rows
+
+
+def report(rows: list[Row]) -> int:
+    """Print what is not the same bits, and a count of each outcome; give the worst."""
+    for row in rows:
+        if row.status != SAME:
+            print(f"{WORDS[row.status]:17s} {row.name}: {row.committed} -> {row.fresh} (tolerance {row.tolerance:g})")
+    for status, word in enumerate(WORDS):
+        print(f"{sum(row.status == status for row in rows):6d} {word}")
+    return max((row.status for row in rows), default=SAME)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lib.verify", description=__doc__.splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="pre-train again, and make the start of data/ again")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a deliberate change of params.yaml"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads instead of those in params.yaml")
+    chosen = parser.parse_args(arguments)
+    for change in chosen.set:
+        if change.startswith(CHECKPOINT_STAGE) and not chosen.all:
+            raise SystemExit(f"{change} changes a pre-training, which runs again with --all (ALL=1) only")
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        clone = Path(folder) / "project"
+        prepare(clone, chosen.set, chosen.threads)
+        for stage in stages(clone, chosen.all):
+            dvc(clone, "repro", "--quiet", "--force", "--single-item", "--no-commit", stage)
+        rows = []
+        for path in sorted((ROOT / "metrics").rglob("*.json")):
+            name = path.relative_to(ROOT)
+            committed = subprocess.run(
+                ["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True
+            ).stdout
+            rows += compare(json.loads(committed), json.loads((clone / name).read_text()), str(name))
+    return report(rows + (data_rows() if chosen.all else []))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

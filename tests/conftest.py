@@ -1,0 +1,73 @@
+"""Fixtures that every test may use."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import dvc
+
+from lib.data.molecules import MoleculeSet
+from lib.paths import DATA, ROOT
+
+
+@pytest.fixture
+def reference():
+    """reference("golden/x.npz") -> a file of the outside reference data, or a skip that says what is missing."""
+    place = Path(os.environ.get("REFERENCE_DATA", ROOT.parent / "shared"))
+
+    def find(name: str) -> Path:
+        if not (place / name).exists():
+            pytest.skip(f"reference file {name} is not at {place}; set REFERENCE_DATA to its folder")
+        return place / name
+
+    return find
+
+
+@pytest.fixture
+def shipped_data() -> Path:
+    """The data/ folder, or a skip where `dvc pull` has not been run."""
+    if not (DATA / "ala2" / "card.json").exists():
+        pytest.skip("data/ is empty; `dvc pull data` fetches it")
+    return DATA
+
+
+@pytest.fixture
+def molecules() -> MoleculeSet:
+    """40 random "molecules" of 3 to 9 atoms on a jittered 1.2 Å lattice, split 24 / 8 / 8."""
+    random = np.random.default_rng(3)
+    sizes = random.integers(3, 10, 40)
+    lattice = np.stack(np.meshgrid(*[np.arange(3)] * 3), -1).reshape(-1, 3) * 1.2
+    pos = np.concatenate([lattice[random.permutation(27)[:n]] for n in sizes]) + random.normal(
+        0, 0.05, (sizes.sum(), 3)
+    )
+    return MoleculeSet(
+        random.choice([1, 6, 8], sizes.sum()).astype(np.uint8),
+        pos.astype(np.float32),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        np.repeat([0, 1, 2], [24, 8, 8]).astype(np.uint8),
+        np.array([f"M{i}" for i in range(40)]),
+        {"energy_eV": random.normal(size=40).astype(np.float32)},
+        {"forces_eV_A": random.normal(size=(sizes.sum(), 3)).astype(np.float32)},
+    )
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory) -> Path:
+    """A clone of the working tree as it would be committed, DVC cache shared, results checked out."""
+    target = tmp_path_factory.mktemp("clone") / "project"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(target)], check=True)
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    dvc(target, "pull", "--quiet")
+    return target

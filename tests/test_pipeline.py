@@ -1,0 +1,130 @@
+"""dvc.yaml, params.yaml, the profiles and the notebooks agree with each other."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+from closure import closure, code
+from ruamel.yaml import YAML
+from support import dvc
+
+from lib.notebook import strip
+from lib.paths import NOTEBOOKS, ROOT
+
+
+def read(name):
+    return YAML(typ="safe").load(ROOT / name)
+
+
+STAGES = read("dvc.yaml")["stages"]
+PARAMS = read("params.yaml")
+PROFILES = sorted(p.stem for p in (ROOT / "profiles").glob("*.yaml"))
+SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
+NOTEBOOK_OF = {  # section of params.yaml -> notebooks that take its entries
+    name: re.search(r"build/(\S+)\.ipynb", stage["do"]["cmd"])[1] for name, stage in STAGES.items() if name != "strip"
+}
+
+
+def parameters_cell(path):
+    return [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
+
+
+def declared(path):
+    """Names and literal values of a parameters cell; ast refuses anything that is not a literal."""
+    tree = ast.parse(parameters_cell(path)[0].source)
+    assert all(isinstance(node, ast.Assign) for node in tree.body)
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+class TestNotebook:
+    def test_is_stored_stripped(self, path, tmp_path):
+        strip(path, tmp_path / "n.ipynb")
+        assert path.read_bytes() == (tmp_path / "n.ipynb").read_bytes(), "run `python -m lib.notebook strip` on it"
+
+    def test_has_one_parameters_cell_with_explained_literals(self, path):
+        (cell,) = parameters_cell(path)
+        assert next(iter(declared(path))) == "run"
+        for line in cell.source.splitlines():
+            assert re.search(r"  # \S", line), f"no unit or meaning beside: {line}"
+
+    def test_cells_are_short(self, path):
+        for cell in nbformat.read(path, 4).cells:
+            tagged = "parameters" in cell.metadata.get("tags", [])
+            assert cell.cell_type != "code" or tagged or len(cell.source.splitlines()) <= 25, cell.source[:80]
+
+    def test_opens_with_a_title(self, path):
+        assert nbformat.read(path, 4).cells[0].source.startswith("# ")
+
+
+def test_profiles_have_the_same_keys():
+    keys = {name: {section: set(runs) for section, runs in read(f"profiles/{name}.yaml").items()} for name in PROFILES}
+    assert set(keys) == {"smoke", "demo", "paper"}
+    assert keys["smoke"] == keys["demo"] == keys["paper"]
+
+
+def test_the_demo_profile_is_in_force():
+    assert read("profiles/demo.yaml") == PARAMS
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_run_gives_exactly_what_its_notebook_declares(profile):
+    for section, runs in read(f"profiles/{profile}.yaml").items():
+        for name, given in runs.items():
+            notebook = NOTEBOOK_OF.get(section) or ("00_data_molecules" if "road" in given else "00_data_dynamics")
+            expected = set(declared(NOTEBOOKS / f"{notebook}.ipynb"))
+            assert set(given) | {"run"} == expected, f"{profile}: {section}.{name}"
+
+
+@pytest.mark.parametrize("stage", NOTEBOOK_OF)
+def test_deps_cover_the_import_closure(stage):
+    deps = set(STAGES[stage]["do"]["deps"])
+    needed = closure(code(NOTEBOOKS / f"{NOTEBOOK_OF[stage]}.ipynb"))
+    given = {d for d in deps if d.startswith("lib/")}
+    assert not needed - given, f"dvc.yaml: {stage} lacks deps {sorted(needed - given)}"
+    assert not given - needed, f"dvc.yaml: {stage} has deps that its notebook does not import: {sorted(given - needed)}"
+
+
+@pytest.mark.parametrize("stage", NOTEBOOK_OF)
+def test_nothing_depends_on_an_executed_notebook(stage):
+    assert not [d for d in STAGES[stage]["do"]["deps"] if d.startswith("executed/")]
+
+
+def test_every_section_of_the_parameters_has_a_stage():
+    assert set(PARAMS) - {"data"} == set(NOTEBOOK_OF)
+    assert set(STAGES["strip"]["foreach"]) == set(NOTEBOOK_OF.values())
+
+
+def test_the_lock_has_no_stale_stage():
+    expanded = {f"strip@{item}" for item in STAGES["strip"]["foreach"]}
+    expanded |= {f"{stage}@{run}" for stage in NOTEBOOK_OF for run in PARAMS[stage]}
+    assert set(read("dvc.lock")["stages"]) == expanded
+
+
+def test_nothing_would_run():
+    """The gate must read the text: with data present, a stale pipeline exits with 0 as well."""
+    assert "Running" not in dvc(ROOT, "repro", "--dry", "--allow-missing")
+
+
+def test_no_output_lies_under_data():
+    for stage in STAGES.values():
+        outs = stage["do"].get("outs", []) + stage["do"].get("metrics", []) + stage["do"].get("plots", [])
+        names = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+        assert not [name for name in names if name.startswith("data")]
+
+
+def test_requirements_are_pinned_and_cover_the_project():
+    import tomllib
+
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.M))
+    names = {name.lower().replace("_", "-") for name in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    assert {re.split(r"[\[<>=]", name)[0].lower() for name in wanted} <= names
+
+
+def test_conda_and_pip_users_get_the_same_packages():
+    environment = read("environment.yml")
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    assert pip == ["-r requirements.lock", "-e ."]

@@ -1,0 +1,38 @@
+"""The whole graph in the smoke profile, in a temporary clone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support import dvc
+
+from lib.paths import NOTEBOOKS, ROOT
+
+
+def test_every_stage_runs_in_the_smoke_profile(clone, shipped_data, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(clone, own, symlinks=True)
+    shutil.copy(own / "profiles" / "smoke.yaml", own / "params.yaml")
+    said = dvc(own, "repro")
+    assert said.count("Running stage") > 5
+    for path in (ROOT / "metrics").rglob("*.json"):
+        assert json.loads((own / path.relative_to(ROOT)).read_text()), path
+    assert (own / "artifacts" / "report" / "index.html").stat().st_size > 10_000
+    assert "Running" not in dvc(own, "repro", "--dry")
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebook_runs_alone_from_its_own_folder(path, clone, tmp_path):
+    """With its default parameters, as JupyterLab opens it: the kernel starts in notebooks/."""
+    own = tmp_path / "own"
+    shutil.copytree(clone, own, symlinks=True)
+    subprocess.run(
+        [sys.executable, "-m", "papermill", path.name, str(tmp_path / "out.ipynb"), "--no-progress-bar"],
+        cwd=own / "notebooks",
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(own)},  # in a fresh clone the editable install points there
+    )
