@@ -9,8 +9,10 @@ repro: $(READY)  ## fetch data and results, rebuild what changed, print the clai
 	$(PYTHON) -m dvc pull
 	$(PYTHON) -m dvc repro
 	$(PYTHON) -m lib.show.claims
+	@echo "report: $(CURDIR)/artifacts/report/index.html"
 
 test: $(READY)  ## the whole test suite, the smoke profile of the whole graph included
+	$(PYTHON) -m dvc pull --quiet
 	$(PYTHON) -m pytest
 
 verify: $(READY)  ## execute every stage after the checkpoints again and compare; ALL=1 pre-trains too
@@ -29,7 +31,7 @@ profile:  ## make profile NAME=smoke|demo|paper
 	@test -f profiles/$(NAME).yaml || { echo "no profile '$(NAME)'; there are: $$(ls profiles | sed 's/.yaml//' | xargs)"; exit 2; }
 	cp profiles/$(NAME).yaml params.yaml
 
-data: $(READY)  ## make data/ again with the engines (hours); resumes where it was interrupted
+data: $(READY)  ## make data/ again with the engines (about four hours on two cores); resumes where it was interrupted
 	$(PYTHON) -m lib.make
 
 # TORCH_INDEX chooses another build of PyTorch, e.g. https://download.pytorch.org/whl/cu130 or …/whl/cpu

@@ -8,10 +8,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from lib import models
 from lib.data.trajectories import System
 from lib.paths import SCRATCH
+from lib.threads import single_thread
 
 
 ATOMS_PER_BATCH = 1500  # temporaries of a batch stay in the processor's cache; larger ones are slower on a CPU
@@ -39,8 +42,10 @@ def embed_frames(encoder: torch.nn.Module, z: np.ndarray, pos: np.ndarray, resid
 
 
 def key(encoder: torch.nn.Module, system: System, trajectory: int, stride: int) -> str:
-    """Digest of everything that decides the tokens: weights, settings, selection and the trajectory's bytes."""
-    digest = hashlib.sha256()
+    """Digest of all that decides the tokens: code, weights, settings, selection and the trajectory's bytes."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    for source in [Path(__file__), *sorted(Path(models.__file__).parent.glob("*.py"))]:
+        digest.update(source.read_bytes())
     for name, tensor in encoder.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     digest.update(repr((encoder.config, encoder.neighbors, system.name, stride)).encode())
@@ -48,6 +53,13 @@ def key(encoder: torch.nn.Module, system: System, trajectory: int, stride: int) 
     return digest.hexdigest()[:16]
 
 
+def all_tokens(encoder: torch.nn.Module, system: System, stride: int = 1, jobs: int = 1) -> list[np.ndarray]:
+    """Tokens (frame, residue, 4, H) of every trajectory, computed in `jobs` processes where they are not there yet."""
+    each = range(len(system.paths))
+    return Parallel(n_jobs=jobs)(delayed(tokens)(encoder, system, i, stride) for i in each)
+
+
+@single_thread()
 def tokens(
     encoder: torch.nn.Module, system: System, trajectory: int, stride: int = 1, scratch: Path = SCRATCH / "tokens"
 ) -> np.ndarray:
@@ -67,6 +79,8 @@ def stream(encoder: torch.nn.Module, system: System, trajectory: int, stride: in
     """Compute the tokens of one trajectory into `path`."""
     pos, z, residue = system.positions(trajectory, stride), system.z, system.residue
     partial, step = path.with_suffix(".part"), max(1, ATOMS_PER_BATCH // len(z))
+    if partial.exists() and not h5py.is_hdf5(partial):
+        partial.unlink()  # killed in the middle of a write
     with h5py.File(partial, "a") as file:
         if "tokens" not in file:
             shape = (len(pos), int(residue.max()) + 1, 4, encoder.config.hidden)
@@ -76,5 +90,7 @@ def stream(encoder: torch.nn.Module, system: System, trajectory: int, stride: in
         for start in tqdm(range(done, len(pos), step), desc=path.stem, mininterval=60, disable=None):
             found = embed_frames(encoder, z, pos[start : start + step], residue)
             file["tokens"][start : start + len(found)] = found.numpy()
+            file.flush()  # first the frames, then the count of them
             file.attrs["frames_done"] = start + len(found)
+            file.flush()
     os.replace(partial, path)

@@ -18,23 +18,38 @@ import nbformat
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")  # of an object in memory: another one in each run
+PLACE = re.compile("|".join(re.escape(place) for place in (sys.prefix, os.getcwd())))  # another one on each machine
 
 
 def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Ordinal cell ids, no metadata but tags, kernel python3, no memory addresses; in place."""
+    """Ordinal cell ids, no metadata but tags, kernel python3, no memory addresses, no absolute paths; in place."""
     notebook.metadata = nbformat.from_dict(KERNEL)
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}"
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "tags" and v})
+        if "outputs" in cell:
+            cell.outputs = merged(cell.outputs)
         for output in cell.get("outputs", []):
             if "metadata" in output:
                 output["metadata"] = nbformat.from_dict({})
             for holder in (output, output.get("data", {})):
                 for kind in ("text", "text/plain", "text/html"):
                     if kind in holder:
-                        holder[kind] = ADDRESS.sub("0x…", holder[kind])
+                        holder[kind] = PLACE.sub("…", ADDRESS.sub("0x…", holder[kind]))
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def merged(outputs: list) -> list:
+    """The outputs with consecutive pieces of one stream joined: how a kernel cuts its prints depends on timing."""
+    joined = []
+    for output in outputs:
+        same = joined and output.output_type == "stream" == joined[-1].output_type and output.name == joined[-1].name
+        if same:
+            joined[-1]["text"] += output["text"]
+        else:
+            joined.append(output)
+    return joined
 
 
 def strip(source: Path, target: Path) -> None:

@@ -52,11 +52,22 @@ def compare(committed: dict, fresh: dict, source: str) -> list[Row]:
         if a is None or b is None:
             rows.append(Row(source + name, a and a["value"], b and b["value"], 0.0, DIFFERENT))
             continue
-        x, y, tolerance = a["value"], b["value"], a.get("tolerance", 0.0)
-        near = isinstance(x, int | float) and isinstance(y, int | float) and abs(x - y) <= tolerance
-        status = SAME if a == b else WITHIN if near or x == y else DIFFERENT
-        rows.append(Row(source + name, x, y, tolerance, status))
+        tolerance = a.get("tolerance", 0.0)
+        near = all(close(a.get(key), b.get(key), tolerance) for key in ("value", "low", "high"))
+        alike = near and all(a.get(key) == b.get(key) for key in ("n", "unit"))
+        status = SAME if a == b else WITHIN if alike else DIFFERENT
+        rows.append(Row(source + name, a["value"], b["value"], tolerance, status))
     return rows
+
+
+def close(x: object, y: object, tolerance: float) -> bool:
+    """Equal, or two numbers at most `tolerance` apart."""
+    numbers = isinstance(x, int | float) and isinstance(y, int | float)
+    return abs(x - y) <= tolerance if numbers else x == y
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True, text=True).stdout
 
 
 def dvc(clone: Path, *arguments: str) -> None:
@@ -96,7 +107,7 @@ def stages(clone: Path, everything: bool) -> list[str]:
 
     with Repo(str(clone)) as repo:
         order = list(networkx.dfs_postorder_nodes(repo.index.graph))
-    names = [stage.addressing for stage in order if getattr(stage, "cmd", None)]
+    names = [stage.name for stage in order if hasattr(stage, "name")]  # data.dvc has none
     return [name for name in names if everything or name.split("@")[0] not in ("strip", CHECKPOINT_STAGE)]
 
 
@@ -142,18 +153,18 @@ def main(arguments: list[str] | None = None) -> int:
     for change in chosen.set:
         if change.startswith(CHECKPOINT_STAGE) and not chosen.all:
             raise SystemExit(f"{change} changes a pre-training, which runs again with --all (ALL=1) only")
+    if git("status", "--porcelain"):
+        print("note: uncommitted changes are not verified, only HEAD is", flush=True)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder) / "project"
         prepare(clone, chosen.set, chosen.threads)
         for stage in stages(clone, chosen.all):
             dvc(clone, "repro", "--quiet", "--force", "--single-item", "--no-commit", stage)
         rows = []
-        for path in sorted((ROOT / "metrics").rglob("*.json")):
-            name = path.relative_to(ROOT)
-            committed = subprocess.run(
-                ["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True
-            ).stdout
-            rows += compare(json.loads(committed), json.loads((clone / name).read_text()), str(name))
+        for name in git("ls-tree", "-r", "--name-only", "HEAD", "metrics").split():
+            if name.endswith(".json"):
+                fresh = json.loads((clone / name).read_text()) if (clone / name).exists() else {}
+                rows += compare(json.loads(git("show", f"HEAD:{name}")), fresh, name)
     return report(rows + (data_rows() if chosen.all else []))
 
 

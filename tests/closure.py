@@ -34,11 +34,15 @@ def code(notebook: Path) -> str:
     return "\n".join(c.source for c in nbformat.read(notebook, 4).cells if c.cell_type == "code")
 
 
-def closure(source: str) -> set[str]:
-    """Paths, relative to the root, of all files of lib/ that running `source` can import."""
+LOADER = ROOT / "lib" / "models" / "encoder.py"  # imports lib/models/<architecture>.py by name
+
+
+def closure(source: str, architecture: str) -> set[str]:
+    """Paths, relative to the root, of all files of lib/ that running `source` with one architecture can import."""
     waiting, done = {f for name in modules(source) for f in files(name)}, set()
     while waiting:
         path = waiting.pop()
         done.add(path)
-        waiting |= {f for name in modules(path.read_text()) for f in files(name)} - done
+        names = modules(path.read_text()) | ({f"lib.models.{architecture}"} if path == LOADER else set())
+        waiting |= {f for name in names for f in files(name)} - done
     return {str(p.relative_to(ROOT)) for p in done}

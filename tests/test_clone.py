@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -30,9 +31,8 @@ def own(clone, tmp_path):
 def test_pull_without_network_then_nothing_to_do(tmp_path, clone):
     """No flags, no cache, no network: everything comes from the embedded remote."""
     fresh = tmp_path / "fresh"
-    shutil.copytree(
-        clone, fresh, ignore=shutil.ignore_patterns("cache", "tmp", "data", "artifacts", "executed", "build")
-    )
+    made = {clone / name for name in (".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build")}
+    shutil.copytree(clone, fresh, ignore=lambda folder, names: [n for n in names if Path(folder) / n in made])
     offline = ["unshare", "--net", "--map-root-user"]
     if subprocess.run([*offline, "true"], capture_output=True).returncode:
         offline = []  # no right to make a network namespace here; the remote is a folder all the same
@@ -60,7 +60,7 @@ def test_a_changed_parameter_touches_only_what_depends_on_it(own):
     params["transfer"]["all"]["frames"] = 7
     yaml.dump(params, own / "params.yaml")
     ran = {line.split("'")[1] for line in dvc(own, "repro", "--dry").splitlines() if line.startswith("Running")}
-    assert ran == {"transfer@all", "report@all"}
+    assert ran == {"transfer@all"}  # the report follows if the numbers change, which a dry run cannot know
 
 
 def test_metrics_and_plots_are_shown(clone):

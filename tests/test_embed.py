@@ -61,3 +61,12 @@ def test_interrupted_embedding_resumes(system, tmp_path, monkeypatch):
         tokens(encoder, system, 0, 100, tmp_path / "cut")
     assert not list((tmp_path / "cut").glob("*.h5"))
     np.testing.assert_array_equal(tokens(encoder, system, 0, 100, tmp_path / "cut"), whole)
+
+
+def test_a_part_that_was_cut_by_a_kill_is_begun_again(system, tmp_path):
+    encoder = random_encoder(CONFIG, 0)
+    whole = tokens(encoder, system, 0, 1000, tmp_path)
+    (finished,) = tmp_path.iterdir()
+    finished.unlink()
+    finished.with_suffix(".part").write_bytes(b"not HDF5")
+    np.testing.assert_array_equal(tokens(encoder, system, 0, 1000, tmp_path), whole)

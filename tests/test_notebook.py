@@ -1,7 +1,7 @@
 import nbformat
 import pytest
 
-from lib.notebook import main, parameters, run, strip
+from lib.notebook import main, merged, parameters, run, strip
 
 
 def notebook(*cells, tags=()):
@@ -49,13 +49,18 @@ def test_two_runs_leave_the_same_bytes_and_html(place):
     write(
         place / "n.ipynb", DECLARED, "print(object())\nprint(rate, on)", "import matplotlib.pyplot as p\np.plot([rate])"
     )
-    run(place / "n.ipynb", place / "a.ipynb", "task.one")
-    run(place / "n.ipynb", place / "b.ipynb", "task.one")
-    assert (place / "a.ipynb").read_bytes() == (place / "b.ipynb").read_bytes()
-    assert (place / "a.html").read_bytes() == (place / "b.html").read_bytes()
-    text = (place / "a.ipynb").read_text()
+    for folder in ("one", "two"):
+        run(place / "n.ipynb", place / folder / "n.ipynb", "task.one")
+    for name in ("n.ipynb", "n.html"):
+        assert (place / "one" / name).read_bytes() == (place / "two" / name).read_bytes()
+    text = (place / "one" / "n.ipynb").read_text()
     assert "0.001 True" in text  # YAML 1.2: 1e-3 is a number
     assert "object at 0x…" in text
+
+
+def test_prints_are_one_output_however_the_kernel_cuts_them():
+    pieces = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in ("oa", "ob", "ec", "od")]
+    assert [(o.name, o["text"]) for o in merged(pieces)] == [("o", "ab"), ("e", "c"), ("o", "d")]
 
 
 def test_parameters_carry_the_name_of_the_run(place):

@@ -74,16 +74,27 @@ def test_every_run_gives_exactly_what_its_notebook_declares(profile):
         for name, given in runs.items():
             notebook = NOTEBOOK_OF.get(section) or ("00_data_molecules" if "road" in given else "00_data_dynamics")
             expected = set(declared(NOTEBOOKS / f"{notebook}.ipynb"))
-            assert set(given) | {"run"} == expected, f"{profile}: {section}.{name}"
+            assert set(given) | {"run", "folder"} == expected, f"{profile}: {section}.{name}"
 
 
 @pytest.mark.parametrize("stage", NOTEBOOK_OF)
 def test_deps_cover_the_import_closure(stage):
-    deps = set(STAGES[stage]["do"]["deps"])
-    needed = closure(code(NOTEBOOKS / f"{NOTEBOOK_OF[stage]}.ipynb"))
-    given = {d for d in deps if d.startswith("lib/")}
+    architectures = {run["architecture"] for run in PARAMS["pretrain"].values()}
+    deps = STAGES[stage]["do"]["deps"]
+    given = {d.replace("${item.architecture}", a) for d in deps for a in architectures if d.endswith(".py")}
+    source = code(NOTEBOOKS / f"{NOTEBOOK_OF[stage]}.ipynb")
+    needed = set().union(*(closure(source, architecture) for architecture in architectures))
     assert not needed - given, f"dvc.yaml: {stage} lacks deps {sorted(needed - given)}"
     assert not given - needed, f"dvc.yaml: {stage} has deps that its notebook does not import: {sorted(given - needed)}"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("stage", ["transfer", "kinetics"])
+def test_deps_cover_the_checkpoints_and_systems_of_every_run(profile, stage):
+    for key, run in read(f"profiles/{profile}.yaml")[stage].items():
+        deps = {dep.replace("${key}", key) for dep in STAGES[stage]["do"]["deps"]}
+        assert {f"artifacts/checkpoints/{name}" for name in run["encoders"]} == {d for d in deps if "checkpoints" in d}
+        assert {f"data/{name}" for name in run.get("systems", [run.get("system")])} <= deps
 
 
 @pytest.mark.parametrize("stage", NOTEBOOK_OF)

@@ -1,6 +1,6 @@
 import pytest
 
-from lib.verify import DIFFERENT, SAME, WITHIN, compare, main, report
+from lib.verify import DIFFERENT, SAME, WITHIN, compare, main, report, stages
 
 
 def metric(value, tolerance=0.0, **more):
@@ -23,8 +23,13 @@ def test_the_declared_tolerance_decides(fresh, status):
     assert statuses({"a": metric(1.0, 0.1)}, {"a": metric(fresh, 0.1)}) == {"m.a": status}
 
 
-def test_another_interval_around_the_same_value_is_not_the_same_bits():
-    assert statuses({"a": metric(1.0, low=0.9)}, {"a": metric(1.0, low=0.8)}) == {"m.a": WITHIN}
+@pytest.mark.parametrize(("low", "status"), [(0.9, SAME), (0.85, WITHIN), (0.5, DIFFERENT), (None, DIFFERENT)])
+def test_the_interval_is_held_to_the_same_tolerance(low, status):
+    assert statuses({"a": metric(1.0, 0.1, low=0.9)}, {"a": metric(1.0, 0.1, low=low)}) == {"m.a": status}
+
+
+def test_another_number_of_runs_is_different():
+    assert statuses({"a": metric(1.0, 0.1, n=15)}, {"a": metric(1.0, 0.1, n=14)}) == {"m.a": DIFFERENT}
 
 
 def test_a_metric_that_only_one_side_has_is_different():
@@ -46,6 +51,14 @@ def test_the_worst_row_is_the_exit_status(capsys):
     assert "metrics/x.json.b: 1 -> 2" in said
     assert "metrics/x.json.a" not in said
     assert report([]) == SAME
+
+
+def test_stages_are_executed_in_the_order_of_the_graph(clone):
+    after = stages(clone, everything=False)
+    assert set(after) == {"transfer@all", "kinetics@ala2", "report@all"}
+    assert after[-1] == "report@all"
+    whole = stages(clone, everything=True)
+    assert whole.index("strip@10_pretrain") < whole.index("pretrain@equilibrium") < whole.index("kinetics@ala2")
 
 
 def test_a_changed_seed_that_nothing_would_use_is_refused():

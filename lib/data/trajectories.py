@@ -1,5 +1,6 @@
 """Molecular dynamics of one system: topology, atoms, residues and frames, in Å."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,5 @@ def load_system(name: str, atoms: str = "all", root: Path = DATA) -> System:
 
 def frame_count(folder: Path) -> int | None:
     """Frames in each trajectory by the card of the set; None where there is no card."""
-    import json
-
     card = folder / "card.json"
     return json.loads(card.read_text())["sizes"]["frames_per_trajectory"] if card.exists() else None

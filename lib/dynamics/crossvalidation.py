@@ -6,7 +6,8 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from lib.dynamics.vamp import batch_mean_score, cross_validated_score, rewhitened_score
-from lib.dynamics.vampnet import Fit, Settings, fit, inner_split, single_thread, transform
+from lib.dynamics.vampnet import Fit, Settings, fit, inner_split, transform
+from lib.threads import single_thread
 
 
 INNER = 0.2  # last contiguous part of each training trajectory, for early stopping

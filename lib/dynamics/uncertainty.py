@@ -1,4 +1,7 @@
-"""How far a held-out VAMP-2 score would move with other trajectories: bootstrap over blocks of test data."""
+"""How far a held-out VAMP-2 score would move with other blocks of the same test trajectories and other fit seeds.
+
+The training data stay: what other training trajectories would do is not in these intervals.
+"""
 
 import numpy as np
 import torch

@@ -3,6 +3,7 @@
 A VAMPnet is only a transform, so each check fits a linear VAMP model or a Markov state model on its outputs.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +94,11 @@ def markov_model(
     """
     functions = singular_functions(outputs, lag)
     with threadpool_limits(1):
-        clustering = KMeans(clusters, max_iter=100, fixed_seed=seed, n_jobs=1).fit_fetch(np.concatenate(functions))
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of no convergence: any fine partition serves, this one need not be optimal
+            clustering = KMeans(clusters, max_iter=100, fixed_seed=seed, n_jobs=1).fit_fetch(np.concatenate(functions))
         assigned = [clustering.transform(np.ascontiguousarray(f), n_jobs=1) for f in functions]
         posterior = bayesian_msm(assigned, lag, samples, seed)
         msm = posterior.prior

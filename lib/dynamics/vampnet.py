@@ -6,7 +6,6 @@ data only: one explicit generator, one torch thread.
 
 import copy
 import itertools
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from lib.dynamics.vamp import bound, lagged_pairs, rewhitened_score, vamp_score
+from lib.threads import single_thread
 
 
 COLLAPSED = 1.01  # a run whose inner validation score is below this has learned the constant only
@@ -74,17 +74,6 @@ class Fit:
     def score(self) -> float:
         """The best inner validation VAMP-2; NaN when the first epoch failed."""
         return float(self.history[self.best_epoch, 1]) if len(self.history) else float("nan")
-
-
-@contextmanager
-def single_thread():
-    """One torch thread, so that a result does not depend on how many the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def inner_split(trajectories: list[np.ndarray], fraction: float, gap: int) -> tuple[list, list]:

@@ -1,19 +1,14 @@
 """The card of a data set: what it is, how it was made, and the sha256 of each of its files."""
 
-import hashlib
 import importlib.metadata
 import json
 import os
 from pathlib import Path
 
+from lib.data.checksum import sha256
+
 
 LICENCE = "CC0-1.0"
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:

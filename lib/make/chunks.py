@@ -27,9 +27,10 @@ def pack(records: list[dict]) -> MoleculeSet:
 def split_by_molecule(smiles: np.ndarray, fractions: tuple[float, float], seed: int) -> np.ndarray:
     """(n,) uint8 split of each conformer; `fractions` of the distinct molecules go to validation and test."""
     distinct, parent = np.unique(smiles, return_inverse=True)
-    position = np.random.default_rng(seed).permutation(len(distinct)) / len(distinct)
-    validation, test = fractions
-    return np.where(position < validation, 1, np.where(position < validation + test, 2, 0)).astype(np.uint8)[parent]
+    place = np.random.default_rng(seed).permutation(len(distinct))
+    # Rounded up, but 0.15 * 200 is 30 although floating point makes it a little more.
+    first, second = np.ceil(np.cumsum(fractions) * len(distinct) - 1e-6)
+    return np.where(place < first, 1, np.where(place < second, 2, 0)).astype(np.uint8)[parent]
 
 
 def in_chunks(function: Callable, inputs: Iterable[tuple], scratch: Path, size: int, workers: int) -> MoleculeSet:
@@ -44,6 +45,10 @@ def in_chunks(function: Callable, inputs: Iterable[tuple], scratch: Path, size: 
         for arguments in chunk:
             found = function(*arguments)
             records += found if isinstance(found, list) else [found] if found else []
+        if not records:
+            raise ValueError(
+                f"none of the {len(chunk)} inputs from {chunk[0]} on gave a geometry; raise the chunk size"
+            )
         save(pack(records), path)
 
     inputs = list(inputs)

@@ -47,8 +47,11 @@ def start_structure(system: str) -> app.PDBFile:
 def simulation(settings: Dynamics, seed: int) -> app.Simulation:
     """An energy-minimised simulation with velocities drawn from `seed`, ready to step.
 
-    Both platforms are bitwise repeatable on one machine with one thread.
+    Both platforms are bitwise repeatable on one machine with one thread. Raises ValueError for a seed below 1: OpenMM
+    takes 0 for "another one each time".
     """
+    if seed < 1:
+        raise ValueError(f"seed is {seed}, expected at least 1: OpenMM draws a new one each time for 0")
     pdb = start_structure(settings.system)
     field = app.ForceField("amber99sbildn.xml", "amber99_obc.xml")  # this pair gives the fast native GBSAOBCForce
     system = field.createSystem(

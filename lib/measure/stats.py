@@ -1,26 +1,10 @@
-"""Intervals: Student's t over independent runs, bootstrap over blocks of a trajectory, paired relative gains."""
+"""Intervals beyond a plain mean: bootstrap over blocks of a trajectory, paired relative gains."""
 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import t as student
 
-
-def t_interval(values, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and two-sided t-interval of independent values; the interval is NaN when there is only one.
-
-    values: (n,). Raises ValueError when there are none, or one is not finite.
-    """
-    values = np.asarray(values, dtype=float).ravel()
-    if len(values) == 0:
-        raise ValueError("no values to average, expected at least one")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{(~np.isfinite(values)).sum()} of {len(values)} values are not finite: {values}")
-    mean = values.mean()
-    if len(values) == 1:
-        return float(mean), float("nan"), float("nan")
-    half = student.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(mean), float(mean - half), float(mean + half)
+from lib.measure.metric import t_interval
 
 
 def block_bootstrap(

@@ -1,17 +1,14 @@
 """The encoder that every other part of the suite talks to: molecules in, scalars and vectors per atom out."""
 
+import importlib
+
 import torch
 from torch import Tensor, nn
 
 from lib.models.checks import check_geometry, check_molecules
 from lib.models.config import EncoderConfig
-from lib.models.et import EquivariantTransformer
 from lib.models.graph import neighbours, parse_rule
 from lib.models.heads import DenoisingHead
-from lib.models.visnet import ViSNet
-
-
-REPRESENTATIONS = {"et": EquivariantTransformer, "visnet": ViSNet}
 
 
 class Encoder(nn.Module):
@@ -25,7 +22,7 @@ class Encoder(nn.Module):
         super().__init__()
         parse_rule(neighbors)
         self.config, self.neighbors, self.check = config, neighbors, check
-        self.representation = REPRESENTATIONS[config.architecture](config)
+        self.representation = importlib.import_module(f"lib.models.{config.architecture}").Representation(config)
         self.head = DenoisingHead(config.hidden)
 
     def forward(self, z: Tensor, pos: Tensor, batch: Tensor, box: Tensor | None = None) -> tuple[Tensor, Tensor]:

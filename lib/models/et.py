@@ -110,3 +110,6 @@ def messages(layer: Attention, normed: Tensor, vectors: Tensor, edges: Edges) ->
         message.new_zeros(atoms, hidden).index_add(0, edges.centre, message),
         arrow.new_zeros(atoms, 3, hidden).index_add(0, edges.centre, arrow),
     )
+
+
+Representation = EquivariantTransformer  # the name by which encoder.py finds it

@@ -162,3 +162,6 @@ class MessagePassing(nn.Module):
         at_centre, at_neighbour = self.w_trg_proj(arrows)[edges.centre], self.w_src_proj(arrows)[edges.neighbour]
         along = (at_centre * edges.unit).sum(1) * (at_neighbour * edges.unit).sum(1)
         return (at_centre * at_neighbour).sum(1) - along
+
+
+Representation = ViSNet  # the name by which encoder.py finds it

@@ -1,22 +1,10 @@
-"""Figures that more than one notebook draws. Axes come in, nothing is read or written, except by `save`."""
-
-from pathlib import Path
+"""Figures that more than one notebook draws. Axes come in, nothing is read or written."""
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from deeptime.util.validation import ChapmanKolmogorovTest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-
-sns.set_theme(context="notebook", style="ticks", palette="colorblind")
-
-
-def save(figure: Figure, path: Path, alt: str) -> None:
-    """Write a PNG with its alternative text inside; the same figure gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight", metadata={"Software": None, "Description": alt})
 
 
 def scores(

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from lib.data.loader import Batch, Loader
 
 
+LINE = "epoch {epoch:3d}  train {train:.4f}  validation {validation:.4f}"
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How long and how fast. The rate rises linearly for `warmup` steps, then falls to zero along a cosine."""
@@ -44,7 +47,8 @@ def fit(
     """Train `model` in place with AdamW (amsgrad, P2) and leave it at its best validation epoch.
 
     loss: scalar of one batch; draws its noise from the generator. evaluate: validation loss, smaller is better.
-    state: file for the resume state, written after each epoch and removed at the end by nobody: it is scratch.
+    state: file for the resume state, written after each epoch and removed at the end. A resumed run prints the lines
+    of the epochs before it, and so leaves the same output as one that was never interrupted.
     Gives one record an epoch: {"epoch", "train", "validation"}. Raises FloatingPointError when the loss is not finite.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, amsgrad=True)
@@ -57,7 +61,8 @@ def fit(
         optimiser.load_state_dict(saved["optimiser"])
         generator.set_state(saved["generator"])
         history, best = saved["history"], (saved["best_loss"], saved["best_model"])
-        print(f"resumed after epoch {len(history)}", flush=True)
+        for record in history:
+            print(LINE.format(**record), flush=True)
     for epoch in range(len(history) + 1, schedule.epochs + 1):
         model.train()
         total = 0.0
@@ -78,9 +83,10 @@ def fit(
         history.append(record)
         if record["validation"] < best[0]:
             best = (record["validation"], copy.deepcopy(model.state_dict()))  # a copy: state_dict() aliases the weights
-        print("epoch {epoch:3d}  train {train:.4f}  validation {validation:.4f}".format(**record), flush=True)
+        print(LINE.format(**record), flush=True)
         save_state(state, model, optimiser, generator, history, best)
     model.load_state_dict(best[1])
+    state.unlink()
     return history
 
 

@@ -25,7 +25,7 @@ def test_seed_decides():
 
 
 def test_bonds_to_hydrogen_keep_their_length():
-    engine = simulation(SHORT, 0)
+    engine = simulation(SHORT, 1)
     pos = frames(engine, SHORT, 5)
     bonds = [
         (bond[0].index, bond[1].index)
@@ -37,11 +37,17 @@ def test_bonds_to_hydrogen_keep_their_length():
     assert len(bonds) == 12
 
 
+def test_a_seed_that_openmm_would_replace_is_refused():
+    with pytest.raises(ValueError, match="seed is 0"):
+        simulation(SHORT, 0)
+
+
 def test_unknown_system_lists_the_known_ones():
     with pytest.raises(FileNotFoundError, match="'villin'; known systems: ala2, pentapeptide"):
         start_structure("villin")
 
 
-@pytest.mark.parametrize("name", ["ala2", "pentapeptide", "mini-equilibrium", "mini-nonequilibrium"])
+# The other two sets repeat on one kind of processor only, see lib/make/pilot.py; `make verify ALL=1` makes them too.
+@pytest.mark.parametrize("name", ["ala2", "mini-equilibrium"])
 def test_shipped_set_starts_as_this_code_makes_it(shipped_data, name):
     assert difference(name, shipped_data) <= TOLERANCE_A

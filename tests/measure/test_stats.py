@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from lib.measure.stats import block_bootstrap, percentile_interval, relative_gain, t_interval
+from lib.measure.metric import t_interval
+from lib.measure.stats import block_bootstrap, percentile_interval, relative_gain
 
 
 def test_t_interval_of_a_textbook_sample():

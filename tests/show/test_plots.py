@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from lib.show import plots
+from lib.show.figure import save_figure
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def drawn():
 
 def test_the_same_figure_gives_the_same_bytes_and_carries_its_description(tmp_path):
     for name in ("one", "two"):
-        plots.save(drawn()[0], tmp_path / "group" / f"{name}.png", "VAMP-2 by feature, φ")
+        save_figure(drawn()[0], tmp_path / "group" / f"{name}.png", "VAMP-2 by feature, φ")
     one, two = sorted((tmp_path / "group").iterdir())
     assert one.read_bytes() == two.read_bytes()
     with Image.open(one) as image:
