@@ -70,10 +70,13 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True, text=True).stdout
 
 
+def environment() -> dict[str, str]:
+    """Variables for running DVC: the stages call `python`, which must be the one that runs this."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def dvc(clone: Path, *arguments: str) -> None:
-    # The stages call `python`: it must be the one that runs this.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=clone, check=True, env=os.environ | {"PATH": path})
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=clone, check=True, env=environment())
 
 
 def prepare(clone: Path, changes: list[str], threads: int | None) -> None:

@@ -1,18 +1,18 @@
 """What several tests need and is no fixture."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from lib.verify import environment
+
 
 def dvc(where: Path, *arguments: str, check: bool = True) -> str:
     """Output of a dvc command run in `where` with this interpreter."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=where,
-        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
+        env=environment() | {"DVC_NO_ANALYTICS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

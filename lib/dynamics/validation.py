@@ -95,9 +95,8 @@ def markov_model(
     functions = singular_functions(outputs, lag)
     with threadpool_limits(1):
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of no convergence: any fine partition serves, this one need not be optimal
+            # It warns of no convergence; any fine partition serves, this one need not be optimal.
+            warnings.simplefilter("ignore")
             clustering = KMeans(clusters, max_iter=100, fixed_seed=seed, n_jobs=1).fit_fetch(np.concatenate(functions))
         assigned = [clustering.transform(np.ascontiguousarray(f), n_jobs=1) for f in functions]
         posterior = bayesian_msm(assigned, lag, samples, seed)

@@ -155,7 +155,3 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
     print(terminal(records))
-
-
-if __name__ == "__main__":
-    main()
