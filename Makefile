@@ -31,6 +31,9 @@ profile:  ## make profile NAME=smoke|demo|paper
 	@test -f profiles/$(NAME).yaml || { echo "no profile '$(NAME)'; there are: $$(ls profiles | sed 's/.yaml//' | xargs)"; exit 2; }
 	cp profiles/$(NAME).yaml params.yaml
 
+doctor:  ## what on this machine would stop the suite, and how to mend it
+	@$$(command -v $(PYTHON) || command -v python3) -m lib.doctor
+
 data: $(READY)  ## make data/ again with the engines (about four hours on two cores); resumes where it was interrupted
 	$(PYTHON) -m lib.make
 
@@ -42,4 +45,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: repro test verify lab lint profile data
+.PHONY: repro test verify lab lint profile doctor data
