@@ -3,9 +3,9 @@
 import ast
 import re
 
+import closure
 import nbformat
 import pytest
-from closure import closure, code
 from ruamel.yaml import YAML
 from support import dvc
 
@@ -22,7 +22,7 @@ PARAMS = read("params.yaml")
 PROFILES = sorted(p.stem for p in (ROOT / "profiles").glob("*.yaml"))
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 NOTEBOOK_OF = {  # section of params.yaml -> notebooks that take its entries
-    name: re.search(r"build/(\S+)\.ipynb", stage["do"]["cmd"])[1] for name, stage in STAGES.items() if name != "strip"
+    name: closure.notebook_of(stage).stem for name, stage in STAGES.items() if name != "strip"
 }
 
 
@@ -79,17 +79,15 @@ def test_every_run_gives_exactly_what_its_notebook_declares(profile):
 
 @pytest.mark.parametrize("stage", NOTEBOOK_OF)
 def test_deps_cover_the_import_closure(stage):
-    architectures = {run["architecture"] for run in PARAMS["pretrain"].values()}
-    deps = STAGES[stage]["do"]["deps"]
-    given = {d.replace("${item.architecture}", a) for d in deps for a in architectures if d.endswith(".py")}
-    source = code(NOTEBOOKS / f"{NOTEBOOK_OF[stage]}.ipynb")
-    needed = set().union(*(closure(source, architecture) for architecture in architectures))
-    assert not needed - given, f"dvc.yaml: {stage} lacks deps {sorted(needed - given)}"
-    assert not given - needed, f"dvc.yaml: {stage} has deps that its notebook does not import: {sorted(given - needed)}"
+    trained = closure.trained_architectures()
+    missing = closure.needed(STAGES[stage], trained) - closure.given(STAGES[stage], trained)
+    idle = closure.given(STAGES[stage], trained) - closure.needed(STAGES[stage], trained)
+    assert not missing, f"dvc.yaml: {stage} lacks deps {sorted(missing)}; run `make deps`"
+    assert not idle, f"dvc.yaml: {stage} has deps that its notebook does not import: {sorted(idle)}; run `make deps`"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("stage", ["transfer", "kinetics"])
+@pytest.mark.parametrize("stage", ["transfer", "neighbours", "kinetics"])
 def test_deps_cover_the_checkpoints_and_systems_of_every_run(profile, stage):
     for key, run in read(f"profiles/{profile}.yaml")[stage].items():
         deps = {dep.replace("${key}", key) for dep in STAGES[stage]["do"]["deps"]}

@@ -8,7 +8,11 @@ from lib.paths import ARTIFACTS, ROOT
 
 
 README = (ROOT / "README.md").read_text()
-PICTURES = {"docs/scores.png": "kinetics_ala2/scores.png", "docs/transfer.png": "transfer_all/error.png"}
+PICTURES = {
+    "docs/scores.png": "kinetics_ala2/scores.png",
+    "docs/transfer.png": "transfer_all/error.png",
+    "docs/kfold.png": "symmetry_all/kfold.png",
+}
 
 
 def test_every_relative_link_leads_somewhere():

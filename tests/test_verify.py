@@ -55,7 +55,7 @@ def test_the_worst_row_is_the_exit_status(capsys):
 
 def test_stages_are_executed_in_the_order_of_the_graph(clone):
     after = stages(clone, everything=False)
-    assert set(after) == {"transfer@all", "kinetics@ala2", "report@all"}
+    assert set(after) == {"transfer@all", "neighbours@rules", "kinetics@ala2", "report@all"}
     assert after[-1] == "report@all"
     whole = stages(clone, everything=True)
     assert whole.index("strip@10_pretrain") < whole.index("pretrain@equilibrium") < whole.index("kinetics@ala2")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
+from lib.dynamics.buffers import part
 from lib.dynamics.vamp import batch_mean_score, cross_validated_score, rewhitened_score
-from lib.dynamics.vampnet import Fit, Settings, fit, inner_split, transform
+from lib.dynamics.vampnet import Fit, Lobe, Network, Settings, fit, inner_split, transform
 from lib.threads import single_thread
 
 
@@ -31,16 +32,40 @@ class Fold:
     outputs: list[np.ndarray]
 
 
-def held_out(features: list[np.ndarray], lag: int, test: int, seed: int, settings: Settings, batch: int) -> Fold:
+def blocks(trajectories: list[np.ndarray], count: int, gap: int) -> list[np.ndarray]:
+    """Each trajectory cut into `count` contiguous parts, `gap` frames apart, to be held out as trajectories are.
+
+    For a single long trajectory, in time halves as in P2 (count = 2) or more. A gap of at least the lag keeps any pair
+    of one part from touching another. Raises ValueError for a trajectory that is too short.
+    """
+    cut = []
+    for trajectory in trajectories:
+        length = (len(trajectory) - gap * (count - 1)) // count
+        if count < 1 or length <= gap:
+            raise ValueError(f"{len(trajectory)} frames cannot hold {count} parts longer than the gaps of {gap} frames")
+        cut += [part(trajectory, i * (length + gap), i * (length + gap) + length) for i in range(count)]
+    return cut
+
+
+def held_out(
+    features: list[np.ndarray],
+    lag: int,
+    test: int,
+    seed: int,
+    settings: Settings,
+    batch: int,
+    network: Network = Lobe,
+) -> Fold:
     """Fit on all trajectories but `test`, and score there.
 
-    features: list of (frame, d) float32; lag in frames; batch: pairs in a batch of the authors' estimator. The
-    training trajectories give their last 20 % to early stopping, after a gap of one lag.
+    features: list of (frame, ...) float32; lag in frames; batch: pairs in a batch of the authors' estimator; network:
+    makes the lobe, see `vampnet.fit`. The training trajectories give their last 20 % to early stopping, after a gap of
+    one lag.
     """
     if len(features) < 2 or not 0 <= test < len(features):
         raise ValueError(f"test trajectory {test} of {len(features)}, expected one of at least two")
     train = [f for i, f in enumerate(features) if i != test]
-    result = fit(*inner_split(train, INNER, lag), lag, seed, settings)
+    result = fit(*inner_split(train, INNER, lag), lag, seed, settings, network=network)
     with single_thread():
         outputs = transform(result.lobe, features)
         try:
@@ -57,7 +82,13 @@ def held_out(features: list[np.ndarray], lag: int, test: int, seed: int, setting
 
 
 def cross_validate(
-    features: list[np.ndarray], lag: int, seeds: list[int], settings: Settings, batch: int = 1000, jobs: int = -1
+    features: list[np.ndarray],
+    lag: int,
+    seeds: list[int],
+    settings: Settings,
+    batch: int = 1000,
+    jobs: int = -1,
+    network: Network = Lobe,
 ) -> list[Fold]:
     """All folds of all seeds, ordered by seed and then by test trajectory.
 
@@ -65,7 +96,7 @@ def cross_validate(
     """
     tasks = [(test, seed) for seed in seeds for test in range(len(features))]
     parallel = Parallel(n_jobs=jobs)
-    return parallel(delayed(held_out)(features, lag, test, seed, settings, batch) for test, seed in tasks)
+    return parallel(delayed(held_out)(features, lag, test, seed, settings, batch, network) for test, seed in tasks)
 
 
 def by_trajectory(folds: list[Fold], score: str = "rewhitened") -> np.ndarray:
@@ -75,3 +106,8 @@ def by_trajectory(folds: list[Fold], score: str = "rewhitened") -> np.ndarray:
     for f in folds:
         table[tests.index(f.test), seeds.index(f.seed)] = getattr(f, score)
     return table
+
+
+def failure_rate(folds: list[Fold]) -> float:
+    """The part of the fits that diverged or learned nothing; to be reported beside every mean score."""
+    return float(np.mean([bool(fold.fit.failed) for fold in folds]))

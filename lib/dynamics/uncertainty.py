@@ -21,21 +21,31 @@ def block_moments(outputs: np.ndarray, lag: int, block: int) -> torch.Tensor:
     if block <= lag:
         raise ValueError(f"blocks of {block} frames, expected more than the lag of {lag}")
     x, y = paired([outputs - outputs.mean(0)], lag)
+    if len(x) // block < 2:
+        raise ValueError(f"{len(x)} pairs make {len(x) // block} blocks of {block} frames, expected at least 2")
+    return products(x, y, block)
+
+
+def products(x: torch.Tensor, y: torch.Tensor, block: int) -> torch.Tensor:
+    """Sums of the products of (1, x, y) over blocks of pairs x, y (pair, k); the rest is left out."""
     blocks = len(x) // block
-    if blocks < 2:
-        raise ValueError(f"{len(x)} pairs make {blocks} blocks of {block} frames, expected at least 2")
     rows = torch.cat([torch.ones(len(x), 1, dtype=x.dtype), x, y], 1)[: blocks * block]
     rows = rows.reshape(blocks, block, -1)
     return rows.transpose(1, 2) @ rows
 
 
-def moment_score(moments: torch.Tensor) -> float:
-    """Re-whitened VAMP-2 from the summed moments (2k + 1, 2k + 1) of any blocks."""
+def moment_koopman(moments: torch.Tensor) -> torch.Tensor:
+    """Whitened Koopman matrix from the summed moments (2k + 1, 2k + 1) of any blocks."""
     k = len(moments) // 2
     n, mean = moments[0, 0], moments[0, 1:] / moments[0, 0]
     c = (moments[1:, 1:] - n * torch.outer(mean, mean)) / (n - 1)
     w0, wt = whitening(c[:k, :k], TRUNCATE), whitening(c[k:, k:], TRUNCATE)
-    return 1 + float(power(w0.T @ c[:k, k:] @ wt, "VAMP2"))
+    return w0.T @ c[:k, k:] @ wt
+
+
+def moment_score(moments: torch.Tensor) -> float:
+    """Re-whitened VAMP-2 from the summed moments (2k + 1, 2k + 1) of any blocks."""
+    return 1 + float(power(moment_koopman(moments), "VAMP2"))
 
 
 def bootstrap_scores(folds: list[Fold], lag: int, block: int, draws: int = 200, seed: int = 0) -> np.ndarray:
@@ -55,6 +65,32 @@ def bootstrap_scores(folds: list[Fold], lag: int, block: int, draws: int = 200, 
         return float(np.average(drawn, weights=[times[seeds.index(fold.seed)] for fold in folds]))
 
     return block_bootstrap(strata, statistic, draws, seed)
+
+
+def bootstrap_timescales(
+    outputs: list[np.ndarray], lag: int, processes: int, block: int | None = None, draws: int = 200, seed: int = 0
+) -> np.ndarray:
+    """(draws, process) implied timescales -lag / ln(sigma), in frames, of linear VAMP on redrawn data.
+
+    outputs: list of (frame, k), one per trajectory; lag and block in frames. With block = None whole trajectories are
+    redrawn, right for many independent ones; else blocks within each. Processes that a draw lacks are NaN. Raises
+    ValueError for a block within the lag, or fewer than two units to redraw from.
+    """
+    if block is not None and block <= lag:
+        raise ValueError(f"blocks of {block} frames, expected more than the lag of {lag}")
+    centre = np.concatenate(outputs).mean(0)
+    pairs = [paired([o - centre], lag) for o in outputs]
+    moments = [products(x, y, block or len(x)) for x, y in pairs]
+    if block is None:
+        moments = [torch.cat(moments)]
+
+    def statistic(chosen: list[np.ndarray]) -> np.ndarray:
+        sums = sum(m[torch.from_numpy(c)].sum(0) for m, c in zip(moments, chosen))
+        sigma = torch.linalg.svdvals(moment_koopman(sums))[:processes].numpy()
+        with np.errstate(divide="ignore"):
+            return np.pad(-lag / np.log(sigma), (0, processes - len(sigma)), constant_values=np.nan)
+
+    return block_bootstrap([len(m) for m in moments], statistic, draws, seed)
 
 
 def score_metric(table: np.ndarray, draws: np.ndarray) -> dict:

@@ -3,11 +3,9 @@
 A VAMPnet is only a transform, so each check fits a linear VAMP model or a Markov state model on its outputs.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from deeptime.clustering import KMeans
 from deeptime.decomposition import VAMP
 from deeptime.markov import TransitionCountEstimator
 from deeptime.markov._observables import MembershipsObservable
@@ -15,6 +13,8 @@ from deeptime.markov.msm import BayesianMSMPosterior, MarkovStateModel, MaximumL
 from deeptime.markov.tools.estimation.dense.tmat_sampling.tmatrix_sampler import TransitionMatrixSampler
 from deeptime.util.validation import ChapmanKolmogorovTest, ImpliedTimescales, ck_test, implied_timescales
 from threadpoolctl import threadpool_limits
+
+from lib.dynamics.clustering import kmeans
 
 
 EPSILON = 1e-8  # deeptime's cutoffs are absolute: outputs are scaled to unit variance before it sees them
@@ -93,12 +93,8 @@ def markov_model(
     lag in frames. Raises ValueError when the connected set has fewer clusters than states are asked for.
     """
     functions = singular_functions(outputs, lag)
+    assigned = kmeans(functions, clusters, seed)
     with threadpool_limits(1):
-        with warnings.catch_warnings():
-            # It warns of no convergence; any fine partition serves, this one need not be optimal.
-            warnings.simplefilter("ignore")
-            clustering = KMeans(clusters, max_iter=100, fixed_seed=seed, n_jobs=1).fit_fetch(np.concatenate(functions))
-        assigned = [clustering.transform(np.ascontiguousarray(f), n_jobs=1) for f in functions]
         posterior = bayesian_msm(assigned, lag, samples, seed)
         msm = posterior.prior
         if msm.n_states < states:
@@ -110,6 +106,41 @@ def markov_model(
     names[msm.count_model.state_symbols] = np.argsort(order)[pcca.assignments]
     named = [names[a] for a in assigned]
     return MarkovModel(assigned, named, populations[order], pcca.memberships[:, order].copy(), posterior, lag)
+
+
+def model_of_states(labels: list[np.ndarray], lag: int, samples: int = 50, seed: int = 0) -> MarkovModel:
+    """A Bayesian MSM of states that are given, labels (frame,) from 0 on, as those of SPIB; each is its own cluster.
+
+    lag in frames. Raises ValueError when fewer than two states are connected at this lag.
+    """
+    with threadpool_limits(1):
+        posterior = bayesian_msm(labels, lag, samples, seed)
+    msm, count = posterior.prior, 1 + max(int(x.max()) for x in labels)
+    if msm.n_states < 2:
+        raise ValueError(f"{msm.n_states} of {count} states is connected at lag {lag}, expected at least 2")
+    symbols = msm.count_model.state_symbols
+    populations, names = np.zeros(count), np.full(count, -1)
+    populations[symbols], names[symbols] = msm.stationary_distribution, symbols
+    states = [names[x] for x in labels]
+    return MarkovModel(labels, states, populations, np.eye(count)[symbols], posterior, lag)
+
+
+def markov_timescales(
+    labels: list[np.ndarray], lags: list[int], processes: int, samples: int = 50, seed: int = 0
+) -> ImpliedTimescales:
+    """Implied timescales, in frames, of a Bayesian MSM of labels (frame,) at each lag in frames, with its samples.
+
+    Raises ValueError for fewer than two lags.
+    """
+    if len(lags) < 2:
+        raise ValueError(f"lags {lags}, expected at least two, or there is no plateau to see")
+    with threadpool_limits(1):
+        return implied_timescales([bayesian_msm(labels, lag, samples, seed) for lag in lags], n_its=processes)
+
+
+def metastability(model: MarkovModel) -> float:
+    """Mean probability of a connected state to be found again a lag later: 1 for states that are never left."""
+    return float(np.diagonal(model.posterior.prior.transition_matrix).mean())
 
 
 def chapman_kolmogorov(

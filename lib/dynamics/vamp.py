@@ -112,12 +112,34 @@ def check_bounds(score: float, upper: float) -> float:
     return score
 
 
-def rewhitened_score(outputs: list[np.ndarray], lag: int, method: str = "VAMP2") -> float:
+def reversible(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs x, y (pair, k) and the same pairs backwards in time: what is estimated from them obeys detailed balance.
+
+    Means and C00 = Ctt are then shared and C0t is symmetric. Right for equilibrium data only: for short trajectories
+    from another start the score is biased (Wu et al. 2017, doi 10.1063/1.4979344).
+    """
+    return torch.cat([x, y]), torch.cat([y, x])
+
+
+def koopman(outputs: list[np.ndarray], lag: int, reverse: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Koopman matrix K = C00^-1 C0t and stationary metric C00, both (k, k), of outputs (frame, k) without their means.
+
+    lag in frames. With `reverse` pairs count in both directions: C00 K is symmetric, that is, K is self-adjoint, and
+    its eigenvalues are real and within [-1, 1].
+    """
+    x, y = paired(outputs, lag)
+    c00, c0t, _ = covariances(*(reversible(x, y) if reverse else (x, y)))
+    w = whitening(c00, TRUNCATE)
+    return (w @ w.T @ c0t).numpy(), c00.numpy()
+
+
+def rewhitened_score(outputs: list[np.ndarray], lag: int, method: str = "VAMP2", reverse: bool = False) -> float:
     """The score of the functions on new data, whitened anew by these data: one estimate on all pairs.
 
-    outputs: list of (frame, k), one per trajectory; lag in frames.
+    outputs: list of (frame, k), one per trajectory; lag in frames; reverse: as in `koopman`.
     """
-    return float(vamp_score(*paired(outputs, lag), method))
+    x, y = paired(outputs, lag)
+    return float(vamp_score(*(reversible(x, y) if reverse else (x, y)), method))
 
 
 def cross_validated_score(

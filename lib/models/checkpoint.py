@@ -16,7 +16,12 @@ from lib.paths import ARTIFACTS
 
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
-PUBLISHED_PREFIXES = {"representation_model.": "representation.", "output_model_noise.": "head.", "vec_out.": "head."}
+PUBLISHED_PREFIXES = {  # the first that fits
+    "representation_model.layers.": "representation.interactions.",  # of TensorNet
+    "representation_model.": "representation.",
+    "output_model_noise.": "head.",
+    "vec_out.": "head.",
+}
 # kept by the authors beside the encoder: statistics of the training noise and an all-zero energy prior
 PUBLISHED_EXTRAS = ("mean", "std", "pos_normalizer.", "prior_model.")
 
@@ -39,7 +44,7 @@ def load_encoder(path_or_name: str | Path, device: str = "cpu", neighbors: str =
         folder = path if path.is_dir() else path.parent
         config, state = _read_config(folder / CONFIG), _read_weights(folder / WEIGHTS)
     encoder = Encoder(config, neighbors)
-    _check_state(path, encoder.state_dict(), state)
+    check_state(path, encoder.state_dict(), state)
     encoder.load_state_dict(state)
     return encoder.to(device).eval()
 
@@ -105,7 +110,8 @@ def _read_published(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def _check_state(path: Path, expected: dict, found: dict) -> None:
+def check_state(path: Path | str, expected: dict, found: dict) -> None:
+    """Raises ValueError unless two state dicts have the same names and shapes; path: where `found` comes from."""
     missing, unexpected = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or unexpected:
         raise ValueError(

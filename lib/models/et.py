@@ -17,13 +17,15 @@ class EquivariantTransformer(nn.Module):
     """Attention whose weights carry distance filters, over scalars and vectors of every atom.
 
     fused: sum the messages by the compiled pair loop (lib.models.fused) where it applies: float32 on a CPU, no
-    gradient with respect to the positions, numba installed. Both ways agree to float32 rounding.
+    gradient with respect to the positions, numba installed. Without any gradient the weights are packed once
+    (lib.models.et_inference) and again when one has changed. All ways agree to float32 rounding.
     """
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
         self.fused = importlib.util.find_spec("numba") is not None
+        self.packed = None
         self.embedding = nn.Embedding(EMBEDDING_ROWS, config.hidden)
         self.distance_expansion = ExpNormalBasis(config.rbf, config.cutoff)
         self.attention_layers = nn.ModuleList([Attention(config) for _ in range(config.layers)])
@@ -31,6 +33,8 @@ class EquivariantTransformer(nn.Module):
 
     def forward(self, z: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """z (atom,) -> scalars (atom, hidden), normalised over channels, and raw vectors (atom, 3, hidden)."""
+        if self._compiled(graph) and not torch.is_grad_enabled():
+            return self._inference(z, graph)
         scalars, vectors = deque(self.layers(z, graph), maxlen=1).pop()
         return self.out_norm(scalars), vectors
 
@@ -45,14 +49,33 @@ class EquivariantTransformer(nn.Module):
             scalars, vectors = scalars + change, vectors + turn
             yield scalars, vectors
 
-    def _geometry(self, graph: Graph):
+    def _compiled(self, graph: Graph) -> bool:
         distance = graph.distance
         plain = distance.dtype == torch.float32 and distance.device.type == "cpu" and not distance.requires_grad
-        if self.fused and plain:
+        return self.fused and plain
+
+    def _geometry(self, graph: Graph):
+        if self._compiled(graph):
             from lib.models import fused  # here, because numba takes a second to import
 
             return fused.Stencil(graph, self.distance_expansion), fused.messages
         return Edges(graph, self.distance_expansion), messages
+
+    def _inference(self, z: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
+        from lib.models import et_inference, fused
+
+        stencil = fused.Stencil(graph, self.distance_expansion)
+        if self.packed is None or self.packed.stamp != et_inference.stamp(self):
+            self.packed = et_inference.Packed(self, stencil)
+        return et_inference.embed(self, self.packed, z, stencil)
+
+    def train(self, mode: bool = True):
+        """Also forgets the packed weights."""
+        self.packed = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"packed": None}  # a copy, in this or another process, packs its own
 
 
 class Attention(nn.Module):

@@ -1,12 +1,15 @@
 """Who sees whom: atom pairs within the cutoff, found once per unordered pair."""
 
+import importlib.util
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
+COMPILED = importlib.util.find_spec("numba") is not None
 CANDIDATES = 4_000_000  # pairs looked at in one go: bounds the memory of the search to about 200 MB
 
 
@@ -60,13 +63,20 @@ def neighbours(pos: Tensor, batch: Tensor, cutoff: float, rule: str = "all", box
     shorter than twice the cutoff.
     """
     kind, limit = parse_rule(rule)
-    if box is not None and float(box.min()) < 2 * cutoff:
-        raise ValueError(f"box edge {float(box.min()):g} Å is shorter than twice the cutoff of {cutoff:g} Å")
-    with torch.no_grad():
-        first, second = _candidates(pos, batch, cutoff, box)
-    step = _displacement(pos, batch, first, second, box)
-    distance = step.norm(dim=-1)
-    graph = Graph(first, second, distance, step / distance.unsqueeze(-1), len(pos))
+    if box is not None and not float(box.min()) >= 2 * cutoff:  # so that NaN is refused too
+        raise ValueError(f"box edge {float(box.min()):g} Å, expected at least twice the cutoff of {cutoff:g} Å")
+    plain = pos.dtype == torch.float32 and pos.device.type == "cpu" and not pos.requires_grad
+    if COMPILED and plain and box is None:
+        from lib.models import search  # here, because numba takes a second to import
+
+        found = search.pairs(pos.numpy(), batch.numpy(), np.float32(cutoff**2))
+        graph = Graph(*map(torch.from_numpy, found), len(pos))
+    else:
+        with torch.no_grad():
+            first, second = _candidates(pos, batch, cutoff, box)
+        step = _displacement(pos, batch, first, second, box)
+        distance = step.norm(dim=-1)
+        graph = Graph(first, second, distance, step / distance.unsqueeze(-1), len(pos))
     return graph if kind == "all" else _truncate(graph, kind, limit)
 
 

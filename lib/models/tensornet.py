@@ -45,8 +45,7 @@ class TensorNet(nn.Module):
         super().__init__()
         self.distance_expansion = ExpNormalBasis(config.rbf, config.cutoff)
         self.tensor_embedding = TensorEmbedding(config)
-        # the published name, which as an attribute gives way to the method below
-        self.layers = nn.ModuleList([Interaction(config) for _ in range(config.layers)])
+        self.interactions = nn.ModuleList([Interaction(config) for _ in range(config.layers)])
         self.out_norm = nn.LayerNorm(3 * config.hidden)
         self.linear = nn.Linear(3 * config.hidden, config.hidden)
 
@@ -68,7 +67,7 @@ class TensorNet(nn.Module):
         edges = Edges(graph, self.distance_expansion)
         tensors = self.tensor_embedding(z, edges)
         yield tensors
-        for layer in dict(self.named_children())["layers"]:
+        for layer in self.interactions:
             tensors = layer(tensors, edges)
             yield tensors
 

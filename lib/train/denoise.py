@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib import distributed
 from lib.data.loader import Batch, Loader
 from lib.data.molecules import SPLITS, MoleculeSet
 
@@ -13,19 +14,25 @@ from lib.data.molecules import SPLITS, MoleculeSet
 SIGMA = 0.2  # Å, read off the normaliser inside the published checkpoints
 
 
-def displace(pos: Tensor, sigma: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def displace(
+    pos: Tensor, sigma: float, generator: torch.Generator, before: int = 0, after: int = 0
+) -> tuple[Tensor, Tensor]:
     """Noisy positions (atom, 3) Å and the target (atom, 3) = noise / sigma.
+
+    before, after: atoms of the batch on other ranks; every rank draws the noise of all and keeps that of its own atoms.
 
     The noise is not centred, as in the authors' code: the six rigid components of a molecule cannot be predicted,
     which bounds the loss from below (`floor`).
     """
-    target = torch.randn(pos.shape, generator=generator, device=pos.device, dtype=pos.dtype)
+    shape = (before + len(pos) + after, 3)
+    drawn = torch.randn(shape, generator=generator, device=pos.device, dtype=pos.dtype)
+    target = drawn[before : before + len(pos)]
     return pos + sigma * target, target
 
 
 def loss(model: nn.Module, batch: Batch, generator: torch.Generator, sigma: float = SIGMA) -> Tensor:
-    """Mean squared error over all atoms of the batch, in units of sigma²: a model that knows nothing scores 1."""
-    noisy, target = displace(batch.pos, sigma, generator)
+    """Mean squared error over the atoms of the batch, in units of sigma²: a model that knows nothing scores 1."""
+    noisy, target = displace(batch.pos, sigma, generator, batch.before, batch.after)
     return (model.denoise(batch.z, noisy, batch.batch) - target).square().mean()
 
 
@@ -42,18 +49,20 @@ def floor(sizes: np.ndarray) -> float:
 def error(model: nn.Module, loader: Loader, sigma: float = SIGMA, seed: int = 0, repeats: int = 1) -> Tensor:
     """Denoising error of each molecule (molecule,), mean over its atoms, components and `repeats` noise draws.
 
-    The noise depends on `seed` alone, so that every model is asked the same questions.
+    The noise depends on `seed` alone, so that every model is asked the same questions. Ranks take turns at the batches.
     """
-    generator = torch.Generator(device=loader.z.device).manual_seed(seed)
+    generator = torch.Generator(device=loader.device).manual_seed(seed)
     total = 0
     for _ in range(repeats):
         found = []
-        for batch in loader.in_order():
+        for i, batch in enumerate(loader.in_order()):
             noisy, target = displace(batch.pos, sigma, generator)
-            squared = (model.denoise(batch.z, noisy, batch.batch) - target).square().mean(1)
             count = torch.bincount(batch.batch)
-            found.append(squared.new_zeros(len(count)).index_add_(0, batch.batch, squared) / count)
-        total = total + torch.cat(found)
+            found.append(noisy.new_zeros(len(count)))
+            if i % distributed.ranks() == distributed.rank():
+                squared = (model.denoise(batch.z, noisy, batch.batch) - target).square().mean(1)
+                found[-1] = found[-1].index_add(0, batch.batch, squared) / count
+        total = total + distributed.summed(torch.cat(found))
     return total / repeats
 
 
@@ -71,13 +80,17 @@ class Validation:
 
 
 def loaders(
-    molecules: MoleculeSet, batch_size: int, train_limit: int | None, seed: int, device: str = "cpu"
+    molecules: MoleculeSet, batch_size: int | None, train_limit: int | None, seed: int, device: str = "cpu", **options
 ) -> dict[str, Loader]:
-    """One loader a split; `train_limit` keeps that many training geometries, drawn at random by `seed`."""
+    """One loader a split; `train_limit` keeps that many training geometries, drawn at random by `seed`.
+
+    options: of the Loader. Training batches are shared among the ranks.
+    """
     chosen = {split: molecules.of_split(split) for split in SPLITS}
     if train_limit is not None:
         chosen["train"] = np.random.default_rng(seed).permutation(chosen["train"])[:train_limit]
-    return {split: Loader(molecules, indices, batch_size, seed, device) for split, indices in chosen.items()}
+    options |= {"rank": distributed.rank(), "ranks": distributed.ranks()}
+    return {split: Loader(molecules, indices, batch_size, seed, device, **options) for split, indices in chosen.items()}
 
 
 def frame_error(model: nn.Module, z: np.ndarray, pos: np.ndarray, sigma: float = SIGMA, seed: int = 0) -> Tensor:

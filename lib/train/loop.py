@@ -3,13 +3,16 @@
 import copy
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lib import distributed
 from lib.data.loader import Batch, Loader
 
 
@@ -35,6 +38,22 @@ class Schedule:
         return 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup) / max(1, steps - self.warmup))
 
 
+class Objective(nn.Module):
+    """The loss as a module, which is what DistributedDataParallel averages the gradients of.
+
+    precision "bfloat16" computes matrix products in it and keeps weights, sums and loss in float32.
+    """
+
+    def __init__(self, model: nn.Module, loss: Callable[[nn.Module, Batch, torch.Generator], Tensor], precision: str):
+        super().__init__()
+        self.model, self.loss, self.precision = model, loss, precision
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Loss of this rank's share of a batch."""
+        with torch.autocast(batch.pos.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self.loss(self.model, batch, generator)
+
+
 def fit(
     model: nn.Module,
     loss: Callable[[nn.Module, Batch, torch.Generator], Tensor],
@@ -43,64 +62,128 @@ def fit(
     schedule: Schedule,
     seed: int,
     state: Path,
+    precision: str = "float32",
+    ema: float | None = None,
+    save_minutes: float = 10.0,
 ) -> list[dict]:
     """Train `model` in place with AdamW (amsgrad, P2) and leave it at its best validation epoch.
 
-    loss: scalar of one batch; draws its noise from the generator. evaluate: validation loss, smaller is better.
-    state: file for the resume state, written after each epoch and removed at the end. A resumed run prints the lines
-    of the epochs before it, and so leaves the same output as one that was never interrupted.
+    loss: scalar of one batch; draws its noise from the generator, which is the same on every rank. Several ranks share
+    each batch; the loss must then be a mean over atoms. evaluate: validation loss, smaller is better, the same on every
+    rank. precision: model and loader already have its `weight_type`. ema: decay per step of an exponential moving
+    average of the weights, which is then what is evaluated and kept. state: file for the resume state, written by rank
+    0 after each epoch and every `save_minutes`, and removed at the end. A resumed run goes on from the same batch and
+    prints the lines of the epochs before it, and so leaves the same output as one that was never interrupted.
     Gives one record an epoch: {"epoch", "train", "validation"}. Raises FloatingPointError when the loss is not finite.
     """
-    optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, amsgrad=True)
-    steps = schedule.epochs * len(loader)
-    generator = torch.Generator(device=loader.z.device).manual_seed(seed)
-    history, best = [], (float("inf"), None)
-    if state.exists():
-        saved = torch.load(state, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        generator.set_state(saved["generator"])
-        history, best = saved["history"], (saved["best_loss"], saved["best_model"])
-        for record in history:
-            print(LINE.format(**record), flush=True)
-    for epoch in range(len(history) + 1, schedule.epochs + 1):
+    run = Run(model, schedule.learning_rate, torch.Generator(device=loader.device).manual_seed(seed), ema)
+    if saved := distributed.from_first(lambda: read_state(state)):
+        run.load_state_dict(saved)
+    first = distributed.rank() == 0
+    for record in run.history if first else ():
+        print(LINE.format(**record), flush=True)
+    objective = distributed.averaged(Objective(model, loss, precision))
+    steps, saved_at = schedule.epochs * len(loader), time.monotonic()
+    for epoch in range(len(run.history) + 1, schedule.epochs + 1):
         model.train()
-        total = 0.0
-        for i, batch in enumerate(loader.epoch(epoch)):
-            step = (epoch - 1) * len(loader) + i
-            optimiser.param_groups[0]["lr"] = schedule.learning_rate * schedule.factor(step, steps)
-            optimiser.zero_grad(set_to_none=True)
-            value = loss(model, batch, generator)
-            value.backward()
-            if schedule.clip:
-                nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
-            optimiser.step()
-            total += float(value.detach())
-        model.eval()
-        record = {"epoch": epoch, "train": total / len(loader), "validation": evaluate(model)}
+        for batch in loader.epoch(epoch, run.batches):
+            rate = schedule.learning_rate * schedule.factor((epoch - 1) * len(loader) + run.batches, steps)
+            run.step(objective, batch, rate, schedule.clip)
+            if first and time.monotonic() - saved_at > 60 * save_minutes:
+                save_state(state, run)
+                saved_at = time.monotonic()
+        record = {"epoch": epoch, "train": run.total / len(loader), "validation": evaluate(run.evaluated.eval())}
         if not math.isfinite(record["train"] + record["validation"]):
             raise FloatingPointError(f"the loss of epoch {epoch} is {record}; lower the learning rate")
-        history.append(record)
-        if record["validation"] < best[0]:
-            best = (record["validation"], copy.deepcopy(model.state_dict()))  # a copy: state_dict() aliases the weights
-        print(LINE.format(**record), flush=True)
-        save_state(state, model, optimiser, generator, history, best)
-    model.load_state_dict(best[1])
-    state.unlink()
-    return history
+        run.close_epoch(record)
+        if first:
+            print(LINE.format(**record), flush=True)
+            save_state(state, run)
+            saved_at = time.monotonic()
+    model.load_state_dict(run.best_model)
+    model.eval()
+    if first:
+        state.unlink()
+    return run.history
 
 
-def save_state(path: Path, model, optimiser, generator, history, best) -> None:
+class Run:
+    """What a training run has reached: all that a resumed one needs."""
+
+    def __init__(self, model: nn.Module, learning_rate: float, generator: torch.Generator, ema: float | None):
+        self.model, self.generator = model, generator
+        self.optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, amsgrad=True)
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
+        self.history, self.best_loss, self.best_model = [], float("inf"), None
+        self.batches, self.total = 0, 0.0  # of the epoch under way
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that count: their average where one is kept."""
+        return self.average.module if self.average else self.model
+
+    def step(self, objective: nn.Module, batch: Batch, learning_rate: float, clip: float | None) -> None:
+        """One update by one batch, whose loss counts for the share of it that this rank holds."""
+        self.optimiser.param_groups[0]["lr"] = learning_rate
+        self.optimiser.zero_grad(set_to_none=True)
+        value = objective(batch, self.generator)
+        (value * (batch.part * distributed.ranks())).backward()  # gradients are averaged over the ranks
+        if clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.optimiser.step()
+        if self.average:
+            self.average.update_parameters(self.model)
+        self.total += float(distributed.summed(value.detach() * batch.part))
+        self.batches += 1
+
+    def close_epoch(self, record: dict) -> None:
+        """Keep the record of an epoch, and the weights if they are the best."""
+        self.history.append(record)
+        self.batches, self.total = 0, 0.0
+        if record["validation"] < self.best_loss:
+            # a copy: state_dict() aliases the weights
+            self.best_loss, self.best_model = record["validation"], copy.deepcopy(self.evaluated.state_dict())
+
+    def state_dict(self) -> dict:
+        """Plain tensors and numbers."""
+        kept = ("history", "best_loss", "best_model", "batches", "total")
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "optimiser")}
+        average = self.average.state_dict() if self.average else None
+        return (
+            parts | {"generator": self.generator.get_state(), "average": average} | {k: getattr(self, k) for k in kept}
+        )
+
+    def load_state_dict(self, saved: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        saved = dict(saved)
+        self.model.load_state_dict(saved.pop("model"))
+        self.optimiser.load_state_dict(saved.pop("optimiser"))
+        self.generator.set_state(saved.pop("generator"))
+        average = saved.pop("average")
+        if self.average:
+            self.average.load_state_dict(average)
+        for name, value in saved.items():
+            setattr(self, name, value)
+
+
+def read_state(path: Path) -> dict | None:
+    """The resume state, on the CPU; None where there is none."""
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+
+
+def save_state(path: Path, run: Run) -> None:
     """Write the resume state atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "generator": generator.get_state(),
-        "history": history,
-        "best_loss": best[0],
-        "best_model": best[1],
-    }
     partial = path.with_suffix(".tmp")
-    torch.save(contents, partial)
+    torch.save(run.state_dict(), partial)
     os.replace(partial, path)
+
+
+def weight_type(precision: str, device: torch.device) -> torch.dtype:
+    """Type of weights and positions under a precision; ValueError for one that is unknown or that the device lacks."""
+    types = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
+    if precision not in types:
+        raise ValueError(f"precision is {precision!r}, expected one of {', '.join(types)}")
+    if precision == "bfloat16" and not (device.type == "cuda" and torch.cuda.is_bf16_supported()):
+        raise ValueError(f"precision bfloat16 needs a GPU that has it, and the device is {device}; use float32")
+    return types[precision]

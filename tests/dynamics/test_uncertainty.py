@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from lib.dynamics.crossvalidation import Fold
-from lib.dynamics.uncertainty import block_moments, bootstrap_scores, gain_metric, moment_score, score_metric
+from lib.dynamics.uncertainty import (
+    block_moments,
+    bootstrap_scores,
+    bootstrap_timescales,
+    gain_metric,
+    moment_score,
+    score_metric,
+)
+from lib.dynamics.validation import timescales
 from lib.dynamics.vamp import rewhitened_score
 
 
@@ -46,6 +54,26 @@ def test_seeds_are_redrawn_too():
     assert both.std() > 0.15
     assert both.min() < 1.1
     assert both.max() > 1.8
+
+
+@pytest.mark.parametrize("block", [None, 200])
+def test_timescales_redrawn_by_trajectory_or_by_block_spread_as_independent_data_do(block):
+    exact = -1 / np.log([0.9, 0.5])
+    sets = [[autoregressive(1001, 100 * s + i) for i in range(20)] for s in range(30)]
+    draws = [bootstrap_timescales(d, 2, 2, block, 60) for d in sets[:8]]
+    assert np.mean(draws, axis=(0, 1)) == pytest.approx(exact, rel=0.05)
+    independent = [timescales(d, [2, 4], 1).timescales_for_process(0)[0] for d in sets]
+    assert np.mean([d[:, 0].std() for d in draws]) == pytest.approx(np.std(independent), rel=0.35)
+
+
+def test_timescales_that_the_outputs_lack_are_not_made_up():
+    draws = bootstrap_timescales([autoregressive(500, i) for i in range(4)], 1, 3, None, 5)
+    assert np.isfinite(draws[:, :2]).all()
+    assert np.isnan(draws[:, 2]).all()
+    with pytest.raises(ValueError, match="more than the lag of 5"):
+        bootstrap_timescales([autoregressive(100, 0)], 5, 1, 5)
+    with pytest.raises(ValueError, match="expected at least 2 blocks"):
+        bootstrap_timescales([autoregressive(100, 0)], 5, 1)
 
 
 def test_metrics_of_scores_and_gains():

@@ -5,6 +5,9 @@ from lib.dynamics.validation import (
     chapman_kolmogorov,
     largest_deviation,
     markov_model,
+    markov_timescales,
+    metastability,
+    model_of_states,
     plateau_rise,
     singular_functions,
     timescales,
@@ -94,6 +97,31 @@ def test_a_markov_model_is_repeatable(model):
         np.testing.assert_array_equal(a, b)
     pair = [[s.transition_matrix for s in m.posterior.samples] for m in (model, again)]
     np.testing.assert_array_equal(*pair)
+
+
+def test_a_model_of_states_that_are_given_is_that_of_the_chain():
+    states = [s for s, _ in SERIES]
+    model = model_of_states(states, 5, samples=20)
+    exact = np.linalg.matrix_power(TRANSITIONS, 5)
+    np.testing.assert_allclose(model.posterior.prior.transition_matrix, exact, atol=0.02)
+    np.testing.assert_allclose(model.populations, stationary(), atol=0.05)
+    assert metastability(model) == pytest.approx(np.diagonal(exact).mean(), abs=0.02)
+    assert largest_deviation(chapman_kolmogorov(model, (2, 3, 4), samples=10)) < 0.03
+    renamed = model_of_states([np.where(s == 2, 4, s) for s in states], 5, samples=5)  # 2 and 3 are never seen
+    np.testing.assert_allclose(renamed.populations, [*model.populations[:2], 0, 0, model.populations[2]], atol=1e-9)
+    np.testing.assert_array_equal(np.concatenate(renamed.states) == 4, np.concatenate(states) == 2)
+    with pytest.raises(ValueError, match="expected at least 2"):
+        model_of_states([np.zeros(100, int)], 1)
+
+
+def test_bayesian_timescales_of_the_chain_hold_the_exact_one():
+    found = markov_timescales([s for s, _ in SERIES], [1, 2, 5, 10, 20], 2, samples=20)
+    assert found.timescales_for_process(0) == pytest.approx(SLOWEST, rel=0.15)
+    low, high = np.quantile(found.samples_for_process(0), [0, 1], axis=1)
+    assert (low < SLOWEST).all()
+    assert (high > SLOWEST).all()
+    with pytest.raises(ValueError, match="expected at least two"):
+        markov_timescales([s for s, _ in SERIES], [1], 2)
 
 
 def test_singular_functions_are_ordered_by_slowness():

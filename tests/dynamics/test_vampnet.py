@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from lib.dynamics import vampnet
-from lib.dynamics.crossvalidation import by_trajectory, cross_validate
-from lib.dynamics.vamp import rewhitened_score
-from lib.dynamics.vampnet import Settings, fit, inner_split, transform
+from lib.dynamics.crossvalidation import blocks, by_trajectory, cross_validate, failure_rate
+from lib.dynamics.vamp import koopman, rewhitened_score
+from lib.dynamics.vampnet import Lobe, Settings, chain_starts, ends, fit, inner_split, mlp, transform
 
 
 QUICK = Settings(outputs=2, hidden=(16,), epochs=4, batch=500)
@@ -140,6 +140,92 @@ def test_the_test_trajectory_has_no_influence_on_the_fit():
     assert a.rewhitened != b.rewhitened
 
 
+def test_a_long_trajectory_is_cut_into_parts_that_no_pair_joins():
+    parts = blocks([np.arange(100)[:, None], np.arange(200, 250)[:, None]], 2, 6)
+    assert [(int(p[0, 0]), int(p[-1, 0])) for p in parts] == [(0, 46), (53, 99), (200, 221), (228, 249)]
+    with pytest.raises(ValueError, match="20 frames cannot hold 3 parts longer than the gaps of 5"):
+        blocks([np.zeros((20, 1))], 3, 5)
+
+
+def test_failure_rate():
+    folds = cross_validate([*TRAIN, *INNER], 3, [0], QUICK, jobs=1)
+    assert failure_rate(folds) == 0
+    folds[1].fit.failed = "epoch 3: it diverged"
+    assert failure_rate(folds) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("chain", "shift"), [(1, 0), (3, 0), (3, 5), (4, 1)])
+def test_chains_hold_each_pair_at_most_once_and_stay_within_trajectories(chain, shift):
+    lengths, lag = [50, 31], 2
+    first = chain_starts(lengths, lag, chain, shift)
+    frames = np.arange(81)
+    x, y = ends(torch.cat([torch.from_numpy(frames[first + j * lag]) for j in range(chain + 1)]), chain)
+    assert (y - x == lag).all()
+    assert len(np.unique(x)) == len(x)
+    assert ((x < 50) == (y < 50)).all()
+    assert len(x) >= 81 - 2 * lag - 2 * (lag * chain + shift)  # at most one chain and the shift are lost at the ends
+
+
+def test_frames_shared_by_chains_train_as_well_as_shuffled_pairs():
+    shared, pairs = (fit(TRAIN, INNER, 3, 0, Settings(2, (16,), 12, 500, 5e-3, chain=c)).score for c in (8, 1))
+    assert shared > 0.97 * pairs
+
+
+def test_a_reversible_fit_scores_as_its_self_adjoint_koopman_matrix_does():
+    result = fit(TRAIN, INNER, 3, 0, Settings(outputs=2, hidden=(16,), epochs=10, batch=500, reversible=True))
+    k, _ = koopman(transform(result.lobe, INNER), 3, reverse=True)
+    assert result.score == pytest.approx(1 + np.square(np.linalg.eigvals(k).real).sum(), abs=1e-9)
+    assert result.score > 1.6
+
+
+class TokenLobe(torch.nn.Module):
+    """Scalars and vector lengths of each token -> MLP -> sum over tokens, with dropout."""
+
+    def __init__(self, mean, spread, settings, generator):
+        super().__init__()
+        self.layers = mlp((2 * mean.shape[-1], 8, settings.outputs), generator)
+        self.dropout = torch.nn.Dropout(0.1)
+
+    def forward(self, tokens):
+        invariants = torch.cat([tokens[:, :, 0], (tokens[:, :, 1:].square().sum(2) + 1e-6).sqrt()], -1)
+        return self.dropout(self.layers(invariants).sum(1))
+
+
+def as_tokens(features):
+    """(frame, 3) -> (frame, 3 tokens, 4, 2) with the features as scalars."""
+    tokens = np.zeros((*features.shape, 4, 2), np.float32)
+    tokens[:, :, 0, 0], tokens[:, :, 0, 1] = features, np.roll(features, 1, 1)
+    return tokens
+
+
+def test_any_network_may_be_the_lobe_and_its_dropout_depends_on_the_seed_only():
+    train, inner = [as_tokens(t) for t in TRAIN], [as_tokens(t) for t in INNER]
+    results = []
+    for other in (1, 2):
+        torch.manual_seed(other)
+        results.append(fit(train, inner, 3, 0, QUICK, network=TokenLobe))
+    assert np.array_equal(results[0].history, results[1].history)
+    assert not results[0].failed
+    assert not results[0].lobe.training
+    with pytest.raises(ValueError, match="d = 3x4x2, validation features 2x4x2"):
+        fit(train, [inner[0][:, :2]], 3, 0, QUICK, network=TokenLobe)
+
+
+def test_a_wide_lobe_computes_the_same_by_onednn(monkeypatch):
+    rng = np.random.default_rng(0)
+    wide = torch.from_numpy(rng.normal(4, 2, (200, 1100)).astype(np.float32))
+    lobe = Lobe(wide.mean(0).numpy(), wide.std(0).numpy(), QUICK, torch.Generator().manual_seed(0))
+    found = {}
+    for limit in (1024, 2048):
+        monkeypatch.setattr(vampnet, "WIDE", limit)
+        lobe.zero_grad()
+        outputs = lobe(wide)
+        outputs.square().sum().backward()
+        found[limit] = [outputs.detach(), *(p.grad.clone() for p in lobe.parameters())]
+    for fast, plain in zip(*found.values()):
+        torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
+
+
 def changed(value):
     broken = TRAIN[0].copy()
     broken[3, 1] = value
@@ -162,6 +248,11 @@ def changed(value):
 def test_wrong_input(train, inner, lag, message):
     with pytest.raises(ValueError, match=message):
         fit(train, inner, lag, 0, QUICK)
+
+
+def test_chains_longer_than_the_trajectories_are_refused():
+    with pytest.raises(ValueError, match="chains of 500 pairs at a lag of 3 frames"):
+        fit(TRAIN, INNER, 3, 0, Settings(chain=500))
 
 
 def test_features_of_another_system_are_refused():

@@ -43,7 +43,7 @@ def test_a_seed_that_openmm_would_replace_is_refused():
 
 
 def test_unknown_system_lists_the_known_ones():
-    with pytest.raises(FileNotFoundError, match="'villin'; known systems: ala2, pentapeptide"):
+    with pytest.raises(FileNotFoundError, match="'villin'; known systems: ala2, hp35-model, pentapeptide"):
         start_structure("villin")
 
 

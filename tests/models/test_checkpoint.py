@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from lib.models import EncoderConfig, load_encoder, random_encoder, read_provenance, save_encoder
 from lib.models.config import from_published_name
@@ -53,18 +54,31 @@ def test_published_names_are_read(name, layers, cutoff):
     assert (config.layers, config.cutoff, config.smooth) == (layers, cutoff, False)
 
 
-def test_missing_checkpoint(tmp_path):
+def test_missing_checkpoint(tmp_path, saved):
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         load_encoder("never-trained")
     with pytest.raises(FileNotFoundError, match=r"config\.json: missing"):
         load_encoder(tmp_path)
-
-
-def test_truncated_weights(saved):
-    path = saved / "weights.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    (saved / "weights.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"weights\.safetensors: missing"):
         load_encoder(saved)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b"", lambda b: b"not weights", lambda b: b[8:]])
+def test_corrupt_weights(saved, damage):
+    path = saved / "weights.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match="not a whole safetensors file") as error:
+        load_encoder(saved)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_weights_of_another_program(saved):
+    path = saved / "weights.safetensors"
+    path.write_bytes(save({"model.embed_tokens.weight": torch.zeros(3, 2)}))
+    with pytest.raises(ValueError, match=r"missing .* and 1 unexpected \['model.embed_tokens.weight'\]") as error:
+        load_encoder(saved)
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"encoder": {"colour": 3}}', '{"encoder": []}'])
@@ -95,7 +109,15 @@ class Foreign:
 def test_foreign_pth(tmp_path, content):
     path = tmp_path / "et_l6_h64_rbf64_r75.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(ValueError, match=r"et_l6_h64_rbf64_r75\.pth: (not a file of plain|expected a dict)"):
+    with pytest.raises(ValueError, match=r"et_l6_h64_rbf64_r75\.pth: (not a file of plain|expected a dict)") as error:
+        load_encoder(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_half_a_published_file(reference, tmp_path):
+    whole = reference("checkpoints/et_l6_h64_rbf64_r75.pth").read_bytes()
+    (path := tmp_path / "et_l6_h64_rbf64_r75.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="not a file of plain PyTorch weights"):
         load_encoder(path)
 
 

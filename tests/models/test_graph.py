@@ -78,7 +78,22 @@ def test_unknown_rule_is_named(rule):
         neighbours(pos, batch, 3.0, rule)
 
 
-def test_box_too_small_for_one_image_is_refused():
+def test_box_too_small_for_one_image_or_no_number_is_refused():
     pos, batch = cloud((3,))
-    with pytest.raises(ValueError, match=r"5 Å is shorter than twice the cutoff of 3 Å"):
-        neighbours(pos, batch, 3.0, box=torch.tensor([5.0, 9, 9]))
+    for edge in (5.0, float("nan")):
+        with pytest.raises(ValueError, match=rf"box edge {edge:g} Å, expected at least twice the cutoff of 3 Å"):
+            neighbours(pos, batch, 3.0, box=torch.tensor([edge, 9, 9]))
+
+
+@pytest.mark.parametrize("cutoff", [1.0, 2.5, 20.0])
+def test_compiled_search_finds_what_the_one_in_torch_finds(monkeypatch, cutoff):
+    pytest.importorskip("numba")
+    pos, batch = cloud((1, 20, 3, 35, 1, 1))
+    compiled = neighbours(pos.float(), batch, cutoff)
+    monkeypatch.setattr(graph_module, "COMPILED", False)
+    eager = neighbours(pos.float(), batch, cutoff)
+    assert torch.equal(compiled.first, eager.first)
+    assert torch.equal(compiled.second, eager.second)
+    assert torch.allclose(compiled.distance, eager.distance, rtol=1e-6, atol=0)
+    assert torch.allclose(compiled.unit, eager.unit, rtol=0, atol=1e-6)
+    assert compiled.atoms == eager.atoms == 61

@@ -72,7 +72,7 @@ def by_the_paper(network, z, pos, edges):
     scales = scales.view(len(z), SMALL.hidden, 3).unbind(-1)
     x = sum(s[..., None, None] * m for s, m in zip(scales, mix(embedding.linears_tensor, x)))
     yield x
-    for layer in dict(network.named_children())["layers"]:
+    for layer in network.interactions:
         x = x / (norm(x) + 1)[..., None, None]
         own = mix(layer.linears_tensor[:3], x)
         received = torch.zeros_like(x)
@@ -162,7 +162,7 @@ def test_published_names_survive_saving_and_copying(reference, tmp_path):
     published = load_encoder(reference("checkpoints/tensornet_l3_h64_rbf32_r5.pth"), neighbors="nearest-32")
     assert published.config == EncoderConfig("tensornet", 3, 64, 32, 5.0, smooth=False)
     assert published.neighbors == "nearest-32"
-    assert "representation.layers.2.linears_tensor.5.weight" in published.state_dict()
+    assert "representation.interactions.2.linears_tensor.5.weight" in published.state_dict()
     assert published.representation.tensor_embedding.emb.weight.shape == (128, 64)
     again = load_encoder(save_encoder(published, tmp_path / "run", {}), neighbors="nearest-32")
     z, pos, batch = molecules()

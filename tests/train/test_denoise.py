@@ -78,6 +78,13 @@ def test_noise_has_the_stated_width():
     torch.testing.assert_close(noisy, 0.2 * target)
 
 
+def test_ranks_draw_the_noise_of_the_whole_batch_and_keep_their_own():
+    whole = displace(torch.zeros(9, 3), 0.2, torch.Generator().manual_seed(0))[1]
+    for before, own, after in ((0, 4, 5), (4, 3, 2), (7, 2, 0)):
+        part = displace(torch.zeros(own, 3), 0.2, torch.Generator().manual_seed(0), before, after)[1]
+        assert torch.equal(part, whole[before : before + own])
+
+
 def test_validation_asks_the_same_question_twice(molecules):
     validation = Validation(Loader(molecules, molecules.of_split("validation"), 3))
     assert validation(Silent()) == validation(Silent())

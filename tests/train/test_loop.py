@@ -1,9 +1,12 @@
+import copy
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
-from lib.data.loader import Loader
-from lib.train.loop import Schedule, fit
+from lib.data.loader import Batch, Loader
+from lib.train.loop import Objective, Schedule, fit, weight_type
 
 
 class Line(torch.nn.Module):
@@ -72,6 +75,54 @@ def test_a_killed_run_resumes_to_the_same_curve(molecules, tmp_path):
     assert [r["train"] for r in resumed] == [r["train"] for r in whole]
     for a, b in zip(model.parameters(), whole_model.parameters()):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_averaged_weights_are_the_recursion_and_are_what_is_kept(molecules, tmp_path):
+    """average <- 0.8 average + 0.2 weights after every step but the first, which it starts from."""
+    model, seen = Line(), []
+
+    def recorded(model, batch, generator):
+        seen.append(copy.deepcopy(model.state_dict()))  # before the step
+        return squared(model, batch, generator)
+
+    def evaluate(averaged):
+        seen.append(copy.deepcopy(model.state_dict()))
+        return -len(seen)
+
+    loader = Loader(molecules, np.arange(24), 24)
+    fit(model, recorded, evaluate, loader, Schedule(3, 0.05), 7, tmp_path / "state.pt", ema=0.8)
+    average = None
+    for before, after in itertools.pairwise(seen):
+        if all(torch.equal(before[name], after[name]) for name in before):
+            continue  # an evaluation lies between, not a step
+        average = after if average is None else {k: 0.8 * average[k] + 0.2 * v for k, v in after.items()}
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, average[name])
+        assert not torch.equal(value, seen[-1][name])
+
+
+def test_products_are_in_bfloat16_and_the_loss_is_not():
+    types = []
+
+    def loss(model, batch, generator):
+        product = model(torch.ones(2, 3))
+        types.append(product.dtype)
+        return (product - torch.zeros(2, 1)).square().mean()
+
+    batch = Batch(torch.ones(2), torch.zeros(2, 3), torch.zeros(2, dtype=torch.long), {}, {})
+    value = Objective(torch.nn.Linear(3, 1), loss, "bfloat16")(batch, torch.Generator())
+    assert (types, value.dtype) == ([torch.bfloat16], torch.float32)
+    Objective(torch.nn.Linear(3, 1), loss, "float32")(batch, torch.Generator())
+    assert types[-1] == torch.float32
+
+
+def test_precisions():
+    cpu = torch.device("cpu")
+    assert [weight_type(name, cpu) for name in ("float32", "float64")] == [torch.float32, torch.float64]
+    with pytest.raises(ValueError, match="'half', expected one of float32, bfloat16, float64"):
+        weight_type("half", cpu)
+    with pytest.raises(ValueError, match="needs a GPU"):
+        weight_type("bfloat16", cpu)
 
 
 def test_loss_that_is_not_finite_is_an_error(molecules, tmp_path):
