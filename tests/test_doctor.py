@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
 from lib import doctor
 from lib.paths import ROOT
@@ -59,8 +60,9 @@ def test_files_to_fetch_are_a_note_and_lost_ones_stop(fresh):
     finding = doctor.data(fresh)
     assert finding.warning
     assert "still in the remote" in finding.found
-    lost = next(path for path in sorted((fresh / "remote").rglob("*")) if path.is_file() and path.suffix != ".dir")
-    lost.unlink()
+    outs = YAML(typ="safe").load(fresh / "dvc.lock")["stages"]["report@all"]["outs"]
+    lost = next(out["md5"] for out in outs if out["path"].endswith(".ipynb"))
+    (fresh / "remote" / "files" / "md5" / lost[:2] / lost[2:]).unlink()
     finding = doctor.data(fresh)
     assert finding.mend
     assert not finding.warning
