@@ -71,3 +71,11 @@ def clone(tmp_path_factory) -> Path:
             shutil.copy2(ROOT / name, target / name)
     dvc(target, "pull", "--quiet")
     return target
+
+
+@pytest.fixture
+def fresh(clone, tmp_path) -> Path:
+    """The clone before its first pull: no results and no cache."""
+    made = {clone / name for name in (".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build")}
+    ignore = lambda folder, names: [n for n in names if Path(folder) / n in made]  # noqa: E731
+    return shutil.copytree(clone, tmp_path / "fresh", ignore=ignore)

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -28,11 +27,8 @@ def own(clone, tmp_path):
     return tmp_path / "own"
 
 
-def test_pull_without_network_then_nothing_to_do(tmp_path, clone):
+def test_pull_without_network_then_nothing_to_do(fresh):
     """No flags, no cache, no network: everything comes from the embedded remote."""
-    fresh = tmp_path / "fresh"
-    made = {clone / name for name in (".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build")}
-    shutil.copytree(clone, fresh, ignore=lambda folder, names: [n for n in names if Path(folder) / n in made])
     offline = ["unshare", "--net", "--map-root-user"]
     if subprocess.run([*offline, "true"], capture_output=True).returncode:
         offline = []  # no right to make a network namespace here; the remote is a folder all the same

@@ -1,11 +1,9 @@
 """`make doctor` finds what is wrong and says how to mend it."""
 
-import shutil
 import socket
 import subprocess
 import sys
 
-import pytest
 from ruamel.yaml import YAML
 
 from lib import doctor
@@ -43,17 +41,6 @@ def test_a_taken_port_is_a_note():
         number = taken.getsockname()[1]
         assert doctor.port(number).warning
     assert doctor.port(number).mend == ""
-
-
-@pytest.fixture
-def fresh(clone, tmp_path):
-    """The clone before its first pull."""
-    skipped = {".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build"}
-    target = tmp_path / "fresh"
-    shutil.copytree(
-        clone, target, ignore=lambda d, names: [n for n in names if str((clone / d / n).relative_to(clone)) in skipped]
-    )
-    return target
 
 
 def test_files_to_fetch_are_a_note_and_lost_ones_stop(fresh):
