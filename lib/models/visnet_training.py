@@ -37,11 +37,12 @@ class Edges:
     def surroundings(self, elements: Tensor, distance_proj) -> Tensor:
         """As visnet.Edges.surroundings."""
         basis, fade = self.basis
-        return Surroundings.apply(distance_proj(basis) * fade, elements, self)
+        return Filtered.apply(distance_proj(basis) * fade, elements, self, "surroundings", len(elements))
 
     def begin(self, scalars: Tensor, edge_proj) -> Tensor:
         """As visnet.Edges.begin."""
-        return FirstFeatures.apply(edge_proj(self.basis[0]), scalars, self)
+        rows = len(self.unit) + kernels.BLOCK
+        return Filtered.apply(edge_proj(self.basis[0]), scalars, self, "edge_features", rows)
 
     def normalise(self, vectors: Tensor, norm) -> Tensor:
         """As visnet.Edges.normalise."""
@@ -84,44 +85,27 @@ def cut(centre: np.ndarray, neighbour: np.ndarray, count: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-class Surroundings(Function):
-    """visnet_kernels.surroundings as a function of the filter table (knot, H) and the elements (atom, H)."""
+class Filtered(Function):
+    """A kernel that multiplies atoms (atom, H) by filters off a table (knot, H), as a function of both: (row, H).
+
+    name: of the kernel and of its backward pass, visnet_kernels.surroundings or edge_features.
+    """
 
     @staticmethod
-    def forward(ctx, table, elements, edges):
-        ctx.edges = edges
-        ctx.save_for_backward(table, elements)
-        around = _zeros(elements)
-        kernels.surroundings(edges.channels, *edges.ends, *edges.places, *_arrays(table, elements, around))
-        return around
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, garound):
-        gradients, edges = [_zeros(t) for t in ctx.saved_tensors], ctx.edges
-        fields = _arrays(*ctx.saved_tensors, garound, *gradients)
-        backward.surroundings(edges.channels, *edges.ends, *edges.places, *fields, edges.spaces[0])
-        return *gradients, None
-
-
-class FirstFeatures(Function):
-    """visnet_kernels.edge_features as a function of the filter table (knot, H) and the scalars (atom, H)."""
-
-    @staticmethod
-    def forward(ctx, table, scalars, edges):
-        ctx.edges = edges
-        ctx.save_for_backward(table, scalars)
-        features = scalars.new_zeros(len(edges.unit) + kernels.BLOCK, scalars.shape[1])
-        kernels.edge_features(edges.channels, *edges.ends, *edges.places, *_arrays(table, scalars, features))
-        return features
+    def forward(ctx, table, atoms, edges, name, rows):
+        ctx.edges, ctx.kernel = edges, name
+        ctx.save_for_backward(table, atoms)
+        result = atoms.new_zeros(rows, atoms.shape[1])
+        getattr(kernels, name)(edges.channels, *edges.ends, *edges.places, *_arrays(table, atoms, result))
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gfeatures):
+    def backward(ctx, gradient):
         gradients, edges = [_zeros(t) for t in ctx.saved_tensors], ctx.edges
-        fields = _arrays(*ctx.saved_tensors, gfeatures, *gradients)
-        backward.edge_features(edges.channels, *edges.ends, *edges.places, *fields, edges.spaces[0])
-        return *gradients, None
+        fields = _arrays(*ctx.saved_tensors, gradient, *gradients)
+        getattr(backward, ctx.kernel)(edges.channels, *edges.ends, *edges.places, *fields, edges.spaces[0])
+        return *gradients, None, None, None
 
 
 class Normalised(Function):

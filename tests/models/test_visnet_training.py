@@ -38,7 +38,7 @@ def gradients(encoder, sample, loss, dtype, fused):
     encoder.representation.fused = fused
     encoder.zero_grad()
     value = loss(encoder, z, pos.to(dtype), batch)
-    assert fused == ("SurroundingsBackward" in names(value.grad_fn))
+    assert fused == ("FilteredBackward" in names(value.grad_fn))
     value.backward()
     return {name: p.grad.double() for name, p in encoder.named_parameters() if p.grad is not None}
 
