@@ -9,6 +9,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from lib.make.stored import Stored
+
 
 START = Path(__file__).parent / "start"  # committed: Modeller places hydrogens at random
 
@@ -82,33 +84,37 @@ def frames(engine: app.Simulation, settings: Dynamics, n_frames: int) -> np.ndar
     return np.stack(kept)
 
 
-def simulate(settings: Dynamics, seed: int, scratch: Path) -> mdtraj.Trajectory:
-    """Run one trajectory to its full length, or go on where a killed run stopped.
+def simulate(
+    settings: Dynamics, seed: int, scratch: Path, stored: Stored | None = None
+) -> tuple[mdtraj.Trajectory, bytes]:
+    """Run one trajectory to its full length, or go on where a killed run or a `stored` set stopped.
 
-    Each chunk is one file in `scratch` that holds its frames and the engine's state at its end, written
-    atomically, so that the resumed trajectory is bitwise the one that an undisturbed run gives.
+    Returns the trajectory and the engine's state at its end. Each chunk is one file in `scratch` that holds its frames
+    and the engine's state, written atomically, so that the resumed trajectory is bitwise the one that an undisturbed
+    run gives.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     engine = simulation(settings, seed)
-    for index in range(settings.chunks):
-        path = scratch / f"chunk-{index:05d}.npz"
-        following = scratch / f"chunk-{index + 1:05d}.npz"
-        if path.exists():
-            if not following.exists():
-                engine.context.loadCheckpoint(np.load(path)["state"].tobytes())
-            continue
-        positions = frames(engine, settings, settings.frames_per_chunk)
-        state = np.frombuffer(engine.context.createCheckpoint(), np.uint8)
+    pieces, state = ([stored.xyz], stored.state) if stored else ([], None)
+    paths = [scratch / f"chunk-{index:05d}.npz" for index in range(settings.chunks)]
+    first = sum(map(len, pieces)) // settings.frames_per_chunk
+    missing = next((i for i in range(first, len(paths)) if not paths[i].exists()), len(paths))
+    for path in paths[first:missing]:
+        with np.load(path) as file:
+            pieces.append(file["positions"])
+            state = file["state"].tobytes()
+    if state is not None:
+        engine.context.loadCheckpoint(state)
+    for index, path in enumerate(paths[missing:], missing):
+        pieces.append(frames(engine, settings, settings.frames_per_chunk))
+        state = engine.context.createCheckpoint()
         partial = path.with_suffix(".tmp")
         with partial.open("wb") as file:
-            np.savez(file, positions=positions, state=state)
+            np.savez(file, positions=pieces[-1], state=np.frombuffer(state, np.uint8))
         os.replace(partial, path)
         if index % 10 == 9:
-            print(
-                f"{settings.system} seed {seed}: {(index + 1) * settings.chunk_ns:g} of {settings.length_ns:g} ns",
-                flush=True,
-            )
-    xyz = np.concatenate([np.load(scratch / f"chunk-{i:05d}.npz")["positions"] for i in range(settings.chunks)])
+            done = (index + 1) * settings.chunk_ns
+            print(f"{settings.system} seed {seed}: {done:g} of {settings.length_ns:g} ns", flush=True)
+    xyz = np.concatenate(pieces)
     topology = mdtraj.Topology.from_openmm(start_structure(settings.system).topology)
-    time = np.arange(1, len(xyz) + 1) * settings.frame_ps
-    return mdtraj.Trajectory(xyz, topology, time=time)
+    return mdtraj.Trajectory(xyz, topology, time=np.arange(1, len(xyz) + 1) * settings.frame_ps), state

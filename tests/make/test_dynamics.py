@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lib.make import stored
 from lib.make.dynamics import Dynamics, frames, simulate, simulation, start_structure
 from lib.make.pilot import TOLERANCE_A, difference
 
@@ -9,10 +12,10 @@ SHORT = Dynamics("ala2", 450.0, 10.0, frame_ps=0.2, length_ns=0.004, chunk_ns=0.
 
 
 def test_a_killed_trajectory_resumes_to_the_same_bits(tmp_path):
-    whole = simulate(SHORT, 3, tmp_path / "whole")
+    whole, _ = simulate(SHORT, 3, tmp_path / "whole")
     cut = tmp_path / "cut"
-    simulate(Dynamics(**{**vars(SHORT), "length_ns": 0.002}), 3, cut)  # as if killed after two chunks of four
-    resumed = simulate(SHORT, 3, cut)
+    simulate(replace(SHORT, length_ns=0.002), 3, cut)  # as if killed after two chunks of four
+    resumed, _ = simulate(SHORT, 3, cut)
     np.testing.assert_array_equal(resumed.xyz, whole.xyz)
     assert whole.n_frames == 20
     assert whole.time[-1] == pytest.approx(4.0)
@@ -51,3 +54,41 @@ def test_unknown_system_lists_the_known_ones():
 @pytest.mark.parametrize("name", ["ala2", "mini-equilibrium"])
 def test_shipped_set_starts_as_this_code_makes_it(shipped_data, name):
     assert difference(name, shipped_data) <= TOLERANCE_A
+
+
+def test_a_stored_set_goes_on_to_the_same_file(tmp_path):
+    """The longer set, made from the stored shorter one with no scratch left, is byte for byte the undisturbed one."""
+    half = replace(SHORT, length_ns=0.002)
+    sets = {name: tmp_path / name for name in ("whole", "extended")}
+    for folder, settings in ((sets["whole"], SHORT), (sets["extended"], half)):
+        folder.mkdir()
+        trajectory, state = simulate(settings, 3, tmp_path / f"scratch-{folder.name}")
+        trajectory[0].save_pdb(str(folder / "topology.pdb"))
+        stored.save(folder, 0, trajectory, state, settings, 3)
+    begun = stored.load(sets["extended"], 0, SHORT, 3)
+    assert len(begun.xyz) == 10
+    trajectory, state = simulate(SHORT, 3, tmp_path / "empty", begun)
+    assert len(list((tmp_path / "empty").iterdir())) == 2  # the second half only
+    stored.save(sets["extended"], 0, trajectory, state, SHORT, 3)
+    for name in ("trajectory-0.xtc", "engine-0.npz"):
+        assert (sets["extended"] / name).read_bytes() == (sets["whole"] / name).read_bytes()
+
+
+def test_a_stored_set_of_another_recipe_or_a_longer_one_is_not_taken(tmp_path):
+    trajectory, state = simulate(SHORT, 3, tmp_path / "scratch")
+    trajectory[0].save_pdb(str(tmp_path / "topology.pdb"))
+    stored.save(tmp_path, 0, trajectory, state, SHORT, 3)
+    assert stored.load(tmp_path, 0, SHORT, 3).state == state
+    assert stored.load(tmp_path, 1, SHORT, 3) is None
+    assert stored.load(tmp_path, 0, SHORT, 4) is None
+    assert stored.load(tmp_path, 0, replace(SHORT, temperature_K=300.0), 3) is None
+    assert stored.load(tmp_path, 0, replace(SHORT, length_ns=0.002), 3) is None
+
+
+def test_a_stored_trajectory_that_lost_frames_is_refused(tmp_path):
+    trajectory, state = simulate(SHORT, 3, tmp_path / "scratch")
+    trajectory[0].save_pdb(str(tmp_path / "topology.pdb"))
+    stored.save(tmp_path, 0, trajectory, state, SHORT, 3)
+    trajectory[:-1].save_xtc(str(tmp_path / "trajectory-0.xtc"))
+    with pytest.raises(ValueError, match=r"holds 19 frames, expected the 20 that engine-0\.npz goes on from"):
+        stored.load(tmp_path, 0, SHORT, 3)
