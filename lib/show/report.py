@@ -15,15 +15,15 @@ from nbconvert.filters import markdown2html
 from PIL import Image
 
 from lib.paths import ROOT
-from lib.show import claims, pages, tables, verdicts
+from lib.show import claims, models, pages, tables, verdicts
 
 
 def build(root: Path = ROOT, folder: str = ".") -> Path:
     """Write artifacts/report/index.html below root / folder and return its path.
 
-    Reads claims.yaml, build/, metrics/, artifacts/figures/ and data/*/card.json below `root`; all but the first may
-    be absent. A run that left metrics also left executed/<stage>_<run>.html, to which the report links. Raises
-    ValueError for claims or metrics that are not as they should be.
+    Reads claims.yaml, build/, metrics/, artifacts/figures/, artifacts/checkpoints/ and data/*/card.json below `root`;
+    all but the first may be absent. A run that left metrics also left executed/<stage>_<run>.html, to which the report
+    links. Raises ValueError for claims or metrics that are not as they should be.
     """
     root = Path(root)
     out = root / folder / "artifacts" / "report"
@@ -43,6 +43,7 @@ def build(root: Path = ROOT, folder: str = ".") -> Path:
             papers=papers(rows),
             judged=judged,
             stages=[stage(root, number, name, link) for number, name in stages(root, records)],
+            models=markdown2html(models.markdown(root)),
             cards=[card(path) for path in sorted((root / "data").glob("*/card.json"))],
             prose=prose(),
             planned=planned(rows),
