@@ -121,19 +121,3 @@ def test_no_output_lies_under_data():
         outs = stage["do"].get("outs", []) + stage["do"].get("metrics", []) + stage["do"].get("plots", [])
         names = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
         assert not [name for name in names if name.startswith("data")]
-
-
-def test_requirements_are_pinned_and_cover_the_project():
-    import tomllib
-
-    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.M))
-    names = {name.lower().replace("_", "-") for name in pins}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
-    assert {re.split(r"[\[<>=]", name)[0].lower() for name in wanted} <= names
-
-
-def test_conda_and_pip_users_get_the_same_packages():
-    environment = read("environment.yml")
-    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
-    assert pip == ["-r requirements.lock", "-e ."]
