@@ -15,6 +15,10 @@ test: $(READY)  ## the whole test suite, the smoke profile of the whole graph in
 	$(PYTHON) -m dvc pull --quiet
 	$(PYTHON) -m pytest
 
+browser: $(READY)  ## every notebook opened and run in JupyterLab by Chromium (Debian's chromium, pip install playwright)
+	$(PYTHON) -m dvc pull --quiet
+	$(PYTHON) -m pytest -m browser tests/browser
+
 verify: $(READY)  ## execute every stage after the checkpoints again and compare; ALL=1 pre-trains too
 	$(PYTHON) -m lib.verify $(if $(ALL),--all) $(VERIFY)
 
@@ -48,4 +52,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: repro test verify lab lint deps profile doctor data
+.PHONY: repro test browser verify lab lint deps profile doctor data
