@@ -13,7 +13,7 @@ repro: $(READY)  ## fetch data and results, rebuild what changed, print the clai
 
 test: $(READY)  ## the whole test suite, the smoke profile of the whole graph included
 	$(PYTHON) -m dvc pull --quiet
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 browser: $(READY)  ## every notebook opened and run in JupyterLab by Chromium (Debian's chromium, pip install playwright)
 	$(PYTHON) -m dvc pull --quiet
@@ -38,10 +38,13 @@ profile:  ## make profile NAME=smoke|demo|paper
 	@test -f profiles/$(NAME).yaml || { echo "no profile '$(NAME)'; there are: $$(ls profiles | sed 's/.yaml//' | xargs)"; exit 2; }
 	cp profiles/$(NAME).yaml params.yaml
 
+plan: $(READY)  ## make plan NAME=paper: sets, disk, memory and hours that a profile needs, before anything starts
+	$(PYTHON) -m lib.plan $(NAME)
+
 doctor:  ## what on this machine would stop the suite, and how to mend it
 	@$$(command -v $(PYTHON) || command -v python3) -m lib.doctor
 
-data: $(READY)  ## make data/ again with the engines (about four hours on two cores); resumes where it was interrupted
+data: $(READY)  ## make data/ again with the engines (about six hours on two cores); resumes where it was interrupted
 	$(PYTHON) -m lib.make
 
 # TORCH_INDEX chooses another build of PyTorch, e.g. https://download.pytorch.org/whl/cu130 or …/whl/cpu
@@ -52,4 +55,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: repro test browser verify lab lint deps profile doctor data
+.PHONY: repro test browser verify lab lint deps profile plan doctor data

@@ -15,6 +15,11 @@ WHAT = {
     "memory": "largest memory while embedding a batch, above that of one frame",
     "gemm": "matrix products a second on one core as a share of the machine's: those that torch does for us (compiled "
     "loops are not counted), and those that the peer does for the same result",
+    "packing": "molecules packed in a second by two processes, from synthetic archives like those of the public sets; "
+    "the wall depends on what else runs, molecules / CPU s x 2 is the estimate for two idle cores",
+    "vampnet": "an epoch of a VAMPnet on tokens, ours and deeptime's with the same lobe, single-threaded",
+    "cost": "a VAMPnet on frozen tokens and one that trains the encoder with it, single-threaded",
+    "merging": "equivariant attention over many tokens, fused or not, merged or not, single-threaded",
 }
 
 
@@ -32,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--rbf", type=int, default=64)
     main.add_argument("--largest", type=int, default=24_000, help="atoms in our largest batch: embedding")
     main.add_argument("--batch", type=int, default=100, help="molecules or frames in a batch: training, loader, memory")
+    main.add_argument("--molecules", type=int, default=500_000, help="in the synthetic archives: packing")
+    main.add_argument("--frames", type=int, default=100_000, help="frames of an epoch: vampnet")
+    main.add_argument("--quick", action="store_true", help="the smallest size only: cost, merging")
     main.add_argument("--data", default=str(DATA / "mini-equilibrium" / "molecules.h5"), help="packed molecules")
     main.add_argument("--out", default=str(SCRATCH / "benchmarks"), help="folder for the results")
     return main

@@ -11,6 +11,24 @@ UNITS = {
     "gap_eV": "eV",  # LUMO - HOMO
     "forces_eV_A": "eV/Å",  # -dE/dpos
     "temperature_K": "K",  # of the distribution that a conformer was drawn from
+    # QM9, B3LYP/6-31G(2df,p)
+    "mu_D": "D",  # dipole moment
+    "alpha_a03": "a0³",  # isotropic polarisability
+    "homo_eV": "eV",
+    "lumo_eV": "eV",
+    "r2_a02": "a0²",  # electronic spatial extent
+    "zpve_eV": "eV",  # zero-point vibrational energy
+    "u0_eV": "eV",  # internal energy at 0 K, total
+    "u_eV": "eV",  # internal energy at 298.15 K, total
+    "h_eV": "eV",  # enthalpy at 298.15 K, total
+    "g_eV": "eV",  # free energy at 298.15 K, total
+    "cv_cal_mol_K": "cal/(mol K)",  # heat capacity at 298.15 K
+    # OrbNet Denali
+    "xtb1_energy_eV": "eV",  # total GFN1-xTB energy, of valence electrons
+    "charge_e": "e",
+    # QM7
+    "atomization_eV": "eV",  # energy of the molecule less that of its free atoms
+    "atomization_dftb3_eV": "eV",  # the same by DFTB3
 }
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from support import dvc
 
+from lib.data.domains import SPLITS, DomainSet, join
 from lib.data.molecules import MoleculeSet
+from lib.data.sources.structures import read_pdb
 from lib.paths import DATA, ROOT
 
 
@@ -79,3 +81,25 @@ def fresh(clone, tmp_path) -> Path:
     made = {clone / name for name in (".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build")}
     ignore = lambda folder, names: [n for n in names if Path(folder) / n in made]  # noqa: E731
     return shutil.copytree(clone, tmp_path / "fresh", ignore=ignore)
+
+
+@pytest.fixture(scope="session")
+def domains() -> DomainSet:
+    """Six all-atom domains of two classes: the villin headpiece and a pentapeptide, each also jittered twice."""
+    parts, random = [], np.random.default_rng(0)
+    for label, name in enumerate(("hp35-model", "pentapeptide")):
+        read = read_pdb(ROOT / "lib" / "make" / "start" / f"{name}.pdb")
+        for copy, split in enumerate(("training", "validation", "test_fold")):
+            given = vars(read) | {"pos": read.pos + np.float32(0.02 * copy) * random.normal(size=read.pos.shape)}
+            parts.append(
+                DomainSet(
+                    np.array([f"{name}.{copy}"]),
+                    np.array([label]),
+                    np.array(["villin", "peptide"]),
+                    np.array([SPLITS.index(split)], np.uint8),
+                    np.array([name]),
+                    np.array([0, len(read.kind)]),
+                    **given | {"pos": given["pos"].astype(np.float32)},
+                )
+            )
+    return join(parts)

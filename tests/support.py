@@ -1,9 +1,18 @@
 """What several tests need and is no fixture."""
 
+import functools
+import http.server
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import mdtraj
+
+from lib.data.trajectories import System
+from lib.paths import ROOT
 from lib.verify import environment
 
 
@@ -20,3 +29,26 @@ def dvc(where: Path, *arguments: str, check: bool = True) -> str:
     if check and done.returncode:
         raise AssertionError(f"dvc {' '.join(arguments)} failed:\n{done.stdout}")
     return done.stdout
+
+
+def peptide(name: str, atoms: str = "all", paths: list[Path] = ()) -> System:
+    """A system by its start structure in lib/make/start, with trajectories that a test has made."""
+    topology = mdtraj.load(str(ROOT / "lib" / "make" / "start" / f"{name}.pdb")).topology
+    return System(name, topology, list(paths), 1.0, topology.select(atoms))
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving_folder(folder: Path) -> Iterator[str]:
+    """A web server of a folder on loopback; gives its address, with a slash at the end."""
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()

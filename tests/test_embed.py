@@ -11,9 +11,11 @@ import torch
 import lib.embed.stream
 from lib.data.frames import Frames
 from lib.data.trajectories import load_system
+from lib.dynamics.features import token_invariants
 from lib.embed import embed_frames, tokens
 from lib.embed.__main__ import main
 from lib.embed.file import TokenFile
+from lib.embed.layers import layer_tokens
 from lib.embed.stream import stream
 from lib.models import EncoderConfig, random_encoder, save_encoder
 from lib.models.readout import groups
@@ -39,6 +41,17 @@ def test_tokens_are_sums_over_the_atoms_of_each_residue(system):
             own = np.flatnonzero(system.residue == r)
             torch.testing.assert_close(found[frame, r, 0], sum(scalars[i] for i in own))
             torch.testing.assert_close(found[frame, r, 1:], sum(vectors[i] for i in own))
+
+
+def test_the_last_of_the_layers_is_the_output_and_the_first_knows_no_geometry(system):
+    encoder = random_encoder(CONFIG, 0)
+    found = layer_tokens(encoder, system, 0, stride=3000)
+    tokens_there = embed_frames(encoder, system.z, system.positions(0, 3000), system.residue).numpy()
+    assert found.shape == (CONFIG.layers + 2, len(tokens_there), 3 * 2 * CONFIG.hidden)
+    expected = token_invariants(tokens_there).reshape(len(tokens_there), 3, -1)
+    np.testing.assert_allclose(found[-1].reshape(expected.shape), expected, atol=1e-3)
+    assert np.ptp(found[0], axis=0).max() == 0
+    assert np.ptp(found[1], axis=0).max() > 0
 
 
 def test_streamed_tokens_are_those_of_one_batch(system, tmp_path):

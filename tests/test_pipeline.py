@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 from support import dvc
 
+from lib.make.__main__ import notebook_of
 from lib.notebook import strip
 from lib.paths import NOTEBOOKS, ROOT
 
@@ -72,7 +73,7 @@ def test_the_demo_profile_is_in_force():
 def test_every_run_gives_exactly_what_its_notebook_declares(profile):
     for section, runs in read(f"profiles/{profile}.yaml").items():
         for name, given in runs.items():
-            notebook = NOTEBOOK_OF.get(section) or ("00_data_molecules" if "road" in given else "00_data_dynamics")
+            notebook = NOTEBOOK_OF.get(section) or notebook_of(given)
             expected = set(declared(NOTEBOOKS / f"{notebook}.ipynb"))
             assert set(given) | {"run", "folder"} == expected, f"{profile}: {section}.{name}"
 
@@ -87,11 +88,12 @@ def test_deps_cover_the_import_closure(stage):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("stage", ["transfer", "neighbours", "kinetics"])
+@pytest.mark.parametrize("stage", ["transfer", "neighbours", "kinetics", "mixers", "studies", "alignment", "reach"])
 def test_deps_cover_the_checkpoints_and_systems_of_every_run(profile, stage):
     for key, run in read(f"profiles/{profile}.yaml")[stage].items():
         deps = {dep.replace("${key}", key) for dep in STAGES[stage]["do"]["deps"]}
-        assert {f"artifacts/checkpoints/{name}" for name in run["encoders"]} == {d for d in deps if "checkpoints" in d}
+        encoders = run.get("encoders") or [run["encoder"]]
+        assert {f"artifacts/checkpoints/{name}" for name in encoders} == {d for d in deps if "checkpoints" in d}
         assert {f"data/{name}" for name in run.get("systems", [run.get("system")])} <= deps
 
 

@@ -2,7 +2,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lib.paths import ROOT
-from lib.verify import DIFFERENT, SAME, WITHIN, compare, main, report, stages
+from lib.verify import DIFFERENT, SAME, WITHIN, compare, compare_file, environment, main, report, stages
 
 
 def metric(value, tolerance=0.0, **more):
@@ -44,6 +44,21 @@ def test_the_committed_tolerance_counts_not_the_fresh_one():
 
 def test_words_are_compared_as_they_are():
     assert statuses({"v": "reproduced"}, {"v": "inconclusive"}) == {"m.v": DIFFERENT}
+
+
+def test_a_stage_that_lacked_outside_data_is_named_and_not_compared(capsys):
+    assert compare_file("metrics/x.json", {"a": metric(1)}, {"not_run": metric(1)}) == []
+    assert "not run here      metrics/x.json" in capsys.readouterr().out
+    (row,) = compare_file("metrics/x.json", {"not_run": metric(1)}, {"not_run": metric(1)})
+    assert row.status == SAME
+    assert [row.status for row in compare_file("metrics/x.json", {"a": metric(1)}, {})] == [DIFFERENT]
+
+
+def test_stages_run_elsewhere_find_the_reference_data_of_here(monkeypatch):
+    monkeypatch.delenv("REFERENCE_DATA", raising=False)
+    assert environment()["REFERENCE_DATA"] == str(ROOT.parent / "shared")
+    monkeypatch.setenv("REFERENCE_DATA", "/elsewhere")
+    assert environment()["REFERENCE_DATA"] == "/elsewhere"
 
 
 def test_the_worst_row_is_the_exit_status(capsys):

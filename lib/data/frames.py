@@ -1,17 +1,18 @@
-"""Frames of a trajectory file, block by block, in Å: the memory does not grow with the file."""
+"""Frames of one trajectory, in one file or several, block by block, in Å: the memory does not grow with the files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 
-from lib.data.trajectories import ANGSTROM_PER_NM
 from lib.fields import check_angstrom
 
 
+ANGSTROM_PER_NM = np.float32(10)  # mdtraj counts in nm
 STREAMED = (".xtc", ".trr", ".dcd", ".nc", ".ncdf", ".netcdf", ".xyz", ".h5", ".hdf5")  # mdtraj can seek in these
 OWN_TOPOLOGY = (".h5", ".hdf5")
-CHECKED = 5  # frames of a block whose distances are looked at
+CHECKED = 50  # frames of a block whose distances are looked at
 
 
 def select(topology: mdtraj.Topology, words: str) -> np.ndarray:
@@ -26,62 +27,106 @@ def select(topology: mdtraj.Topology, words: str) -> np.ndarray:
 
 
 class Frames:
-    """Every `stride`-th frame of one file, of the selected atoms; any format that mdtraj reads.
+    """Every `stride`-th frame of one trajectory, of the selected atoms; any format that mdtraj reads.
 
-    topology: of all atoms in the file. selection: (atom,) int, the atoms kept. A format in which mdtraj cannot seek
+    paths: one file, or the parts of the trajectory in the order of time; the stride runs on from part to part.
+    topology: of all atoms in the files. selection: (atom,) int, the atoms kept. A format in which mdtraj cannot seek
     (.pdb, .gro, ...) is loaded as a whole. Raises FileNotFoundError for a missing file and ValueError for one that
     cannot be read or does not hold the atoms of the topology.
     """
 
-    def __init__(self, path: Path, topology: mdtraj.Topology, selection: np.ndarray, stride: int = 1):
-        self.path, self.topology, self.selection, self.stride = Path(path), topology, np.asarray(selection), stride
-        if not self.path.exists():
-            raise FileNotFoundError(f"{path} is missing, expected a trajectory")
+    def __init__(self, paths: Path | Sequence[Path], topology: mdtraj.Topology, selection: np.ndarray, stride: int = 1):
+        self.paths = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+        self.topology, self.selection, self.stride = topology, np.asarray(selection), stride
+        self._opened, self._whole = (None, None), {}
         if stride < 1:
             raise ValueError(f"stride is {stride}, expected at least 1 frame")
-        self.streamed = self.path.suffix in STREAMED
-        self._file = self._attempt(lambda: mdtraj.open(str(path))) if self.streamed else None
-        look = mdtraj.load_frame if self.streamed else mdtraj.load
-        found = self._attempt(lambda: look(str(path), *([0] if self.streamed else []), top=topology))
-        if found.n_atoms != topology.n_atoms:
-            raise ValueError(f"{path} holds {found.n_atoms} atoms, expected the topology's {topology.n_atoms}")
-        self._whole = None if self.streamed else found.xyz[::stride, self.selection]
-        self._length = -(-len(self._file) // stride) if self.streamed else len(self._whole)
-        if self._length == 0:
-            raise ValueError(f"{path} holds no frame, expected at least one")
+        self._starts = np.concatenate([[0], np.cumsum([self._count(path) for path in self.paths])])
+
+    @property
+    def path(self) -> Path:
+        """The first file, which names the trajectory."""
+        return self.paths[0]
 
     def __len__(self) -> int:
-        return self._length
+        return -(-int(self._starts[-1]) // self.stride)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Positions (stop - start, atom, 3) float32 Å; ValueError for a damaged file, NaN or another unit."""
         if start == stop:
             return np.empty((0, len(self.selection), 3), np.float32)
-        pos = self._attempt(lambda: self._read(start, stop)) * ANGSTROM_PER_NM
-        if len(pos) != stop - start:
-            raise ValueError(f"{self.path} ends at frame {start + len(pos)}, expected {len(self)}: it is damaged")
+        pos = np.concatenate([part.xyz[:, self.selection] for part in self._parts(start, stop)]) * ANGSTROM_PER_NM
         finite = np.isfinite(pos).all((1, 2))
         if not finite.all():
-            frame = (start + int(finite.argmin())) * self.stride
-            raise ValueError(f"{self.path}: frame {frame} holds NaN or infinity, expected positions in Å")
+            path, frame = self._place(start + int(finite.argmin()))
+            raise ValueError(f"{path}: frame {frame} holds NaN or infinity, expected positions in Å")
         sample = pos[:: -(-len(pos) // CHECKED)]
-        check_angstrom(sample.reshape(-1, 3), np.arange(len(sample) + 1) * pos.shape[1], str(self.path))
+        path, _ = self._place(start)
+        check_angstrom(sample.reshape(-1, 3), np.arange(len(sample) + 1) * pos.shape[1], str(path))
         return pos
 
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        if not self.streamed:
-            return self._whole[start:stop]
-        self._file.seek(start * self.stride)
-        # mdtraj's atom_indices together with a stride corrupt the memory in some formats (its issue 1394)
-        if self.path.suffix in OWN_TOPOLOGY:  # there n_frames counts before the stride, elsewhere after it
-            frames = self._file.read_as_traj(n_frames=(stop - start) * self.stride, stride=self.stride)
-        else:
-            frames = self._file.read_as_traj(self.topology, n_frames=stop - start, stride=self.stride)
-        return frames.xyz[:, self.selection]
+    def trajectory(self, start: int, stop: int) -> mdtraj.Trajectory:
+        """All atoms of the frames from `start` to before `stop` as mdtraj reads them (nm)."""
+        parts = self._parts(start, stop)
+        return parts[0] if len(parts) == 1 else mdtraj.join(parts, check_topology=False)
 
-    def _attempt(self, action):
+    def _parts(self, start: int, stop: int) -> list[mdtraj.Trajectory]:
+        """The frames from `start` to before `stop`, one piece a file."""
+        first, last = start * self.stride, (stop - 1) * self.stride
+        pieces = []
+        for path, begin, end in zip(self.paths, self._starts, self._starts[1:]):
+            kept = -(-int(begin) // self.stride) * self.stride  # the first frame of this file that is one of every n-th
+            inside = range(max(first, kept), min(last + 1, int(end)), self.stride)
+            if not inside:
+                continue
+            piece = self._attempt(path, self._read, path, inside.start - int(begin), len(inside))
+            if len(piece) != len(inside):
+                lost = inside[len(piece)] - int(begin)
+                raise ValueError(f"{path} ends at frame {lost}, expected {int(end - begin)}: it is damaged")
+            pieces.append(piece)
+        return pieces
+
+    def _read(self, path: Path, start: int, count: int) -> mdtraj.Trajectory:
+        if path in self._whole:
+            return self._whole[path][start :: self.stride][:count]
+        if self._opened[0] != path:
+            self._opened = (path, mdtraj.open(str(path)))
+        file = self._opened[1]
+        file.seek(start)
+        # mdtraj's atom_indices together with a stride corrupt the memory in some formats (its issue 1394)
+        if path.suffix in OWN_TOPOLOGY:  # there n_frames counts before the stride, elsewhere after it
+            return file.read_as_traj(n_frames=count * self.stride, stride=self.stride)
+        return file.read_as_traj(self.topology, n_frames=count, stride=self.stride)
+
+    def _count(self, path: Path) -> int:
+        """Frames in one file, after a look at the first."""
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing, expected a trajectory")
+        if path.suffix in STREAMED:
+            found = self._attempt(path, mdtraj.load_frame, str(path), 0, self.topology)
+            count = self._attempt(path, self._length, path)
+        else:
+            found = self._whole[path] = self._attempt(path, lambda: mdtraj.load(str(path), top=self.topology))
+            count = len(found)
+        if found.n_atoms != self.topology.n_atoms:
+            raise ValueError(f"{path} holds {found.n_atoms} atoms, expected the topology's {self.topology.n_atoms}")
+        if count == 0:
+            raise ValueError(f"{path} holds no frame, expected at least one")
+        return count
+
+    def _length(self, path: Path) -> int:
+        with mdtraj.open(str(path)) as file:
+            return len(file)
+
+    def _place(self, index: int) -> tuple[Path, int]:
+        """File, and number in the file, of one kept frame."""
+        frame = index * self.stride
+        part = min(int(np.searchsorted(self._starts, frame, "right")) - 1, len(self.paths) - 1)
+        return self.paths[part], frame - int(self._starts[part])
+
+    def _attempt(self, path: Path, action, *arguments):
         try:
-            return action()
+            return action(*arguments)
         except (
             OSError,
             ValueError,
@@ -94,5 +139,5 @@ class Frames:
         ) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(
-                f"{self.path} cannot be read as a trajectory of {self.topology.n_atoms} atoms: {reason[:200]}"
+                f"{path} cannot be read as a trajectory of {self.topology.n_atoms} atoms: {reason[:200]}"
             ) from error

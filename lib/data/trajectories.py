@@ -7,24 +7,25 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 
-from lib.fields import check_angstrom
+from lib.data import layout, systems
+from lib.data.clock import TIMED
+from lib.data.frames import Frames, select
+from lib.data.topology import load_topology
 from lib.paths import DATA
-
-
-ANGSTROM_PER_NM = np.float32(10)  # mdtraj counts in nm
 
 
 @dataclass
 class System:
-    """One simulated system: data/<name>/topology.pdb and data/<name>/trajectory-<i>.xtc.
+    """One simulated system, as `layout.find` finds it in data/<name>.
 
     z: (atom,) int64 atomic numbers. residue: (atom,) int64 residue of each atom, from 0, ascending.
-    frame_ps: time between stored frames. selection: (atom,) int64, the atoms kept, as indices into the topology.
+    paths: the files of each trajectory, in order. frame_ps: time between stored frames. selection: (atom,) int64, the
+    atoms kept, as indices into the topology.
     """
 
     name: str
     topology: mdtraj.Topology
-    paths: list[Path]
+    paths: list[list[Path]]
     frame_ps: float
     selection: np.ndarray
 
@@ -37,56 +38,74 @@ class System:
         kept = np.array([self.topology.atom(i).residue.index for i in self.selection])
         return np.unique(kept, return_inverse=True)[1]
 
+    def stream(self, trajectory: int, stride: int = 1) -> Frames:
+        """The selected atoms of one trajectory, block by block."""
+        return Frames(self.paths[trajectory], self.topology, self.selection, stride)
+
     def frames(self, trajectory: int, stride: int = 1) -> mdtraj.Trajectory:
-        """All atoms of one trajectory as mdtraj reads it (nm)."""
-        path = self.paths[trajectory]
-        try:
-            frames = mdtraj.load(str(path), top=self.topology, stride=stride)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{path} cannot be read as a trajectory of {self.topology}: {error}") from error
+        """All atoms of one trajectory as mdtraj reads it (nm, ps)."""
+        stream = self.stream(trajectory, stride)
+        frames = stream.trajectory(0, len(stream))
+        if stream.paths[0].suffix not in TIMED:
+            frames.time = np.arange(len(frames)) * stride * self.frame_ps
         return frames
 
     def positions(self, trajectory: int, stride: int = 1) -> np.ndarray:
         """(frame, atom, 3) float32 Å of the selected atoms; ValueError for NaN or another unit."""
-        xyz = self.frames(trajectory, stride).xyz[:, self.selection] * ANGSTROM_PER_NM
-        sample = xyz[:: max(1, len(xyz) // 50)]
-        offsets = np.arange(len(sample) + 1) * xyz.shape[1]
-        check_angstrom(sample.reshape(-1, 3), offsets, str(self.paths[trajectory]))
-        return xyz
+        stream = self.stream(trajectory, stride)
+        return stream.read(0, len(stream))
 
 
 def load_system(name: str, atoms: str = "all", root: Path = DATA) -> System:
     """A system by name; `atoms` is "all", "heavy" or an mdtraj selection.
 
-    Raises FileNotFoundError where topology or trajectories are missing, ValueError where a trajectory holds fewer
-    frames than its card says (an interrupted copy) or the selection is empty.
+    Raises FileNotFoundError where topology or trajectories are missing, ValueError where a trajectory cannot be read,
+    holds fewer frames than its card or the registry says (an interrupted copy), or the selection is empty.
     """
-    folder = root / name
-    if not (folder / "topology.pdb").exists():
-        known = ", ".join(sorted(p.parent.name for p in root.glob("*/topology.pdb"))) or "none"
-        raise FileNotFoundError(f"{folder}/topology.pdb is missing; `dvc pull data` fetches it (systems here: {known})")
-    topology = mdtraj.load(str(folder / "topology.pdb")).topology
-    paths = sorted(folder.glob("trajectory-*.xtc"))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no trajectory-*.xtc; `dvc pull data` fetches them")
-    lengths, times = [], []
-    for path in paths:
-        with mdtraj.formats.XTCTrajectoryFile(str(path)) as file:
-            lengths.append(len(file))
-            times.append(file.read(n_frames=2)[1])
-    expected = frame_count(folder)
-    for path, length in zip(paths, lengths):
-        if expected is not None and length != expected:
-            raise ValueError(f"{path} holds {length} frames, expected {expected} by its card: it is truncated")
-    words = {"all": "all", "heavy": "element != H"}
-    selection = topology.select(words.get(atoms, atoms))
-    if len(selection) == 0:
-        raise ValueError(f"the selection {atoms!r} matches no atom of {name}")
-    frame_ps = float(times[0][1] - times[0][0])
-    return System(name, topology, paths, frame_ps, selection)
+    folder = systems.place(name, root)
+    found = layout.find(folder)
+    topology = load_topology(found.topology)
+    selection = select(topology, atoms)
+    streams = [Frames(paths, topology, selection) for paths in found.trajectories]
+    for stream, expected in zip(streams, frame_counts(folder, len(streams))):
+        if expected is not None and len(stream) != expected:
+            raise ValueError(f"{stream.paths[0]} holds {len(stream)} frames, expected {expected}: it is truncated")
+    return System(name, topology, found.trajectories, frame_interval(folder, found, streams), selection)
 
 
-def frame_count(folder: Path) -> int | None:
-    """Frames in each trajectory by the card of the set; None where there is no card."""
+def frame_interval(folder: Path, found: layout.Layout, streams: list[Frames]) -> float:
+    """Time between stored frames, ps: from the files where their format holds it, else from registry or card."""
+    if found.desres:
+        return systems.DESRES_FRAME_PS
+    if found.trajectories[0][0].suffix in TIMED and len(streams[0]) > 1:
+        times = streams[0].trajectory(0, 2).time
+        return float(times[1] - times[0])
+    known = systems.of_folder(folder.name)
+    card = read_card(folder)
+    stated = card.get("sizes", {}).get("frame_ps") if card else known.frame_ps if known else None
+    if stated is None:
+        raise ValueError(
+            f"{found.trajectories[0][0]} does not say when its frames were; "
+            f'give {folder}/card.json with {{"sizes": {{"frame_ps": ...}}}}'
+        )
+    return float(stated)
+
+
+def frame_counts(folder: Path, trajectories: int) -> list[int | None]:
+    """Frames that each trajectory should hold by the card, or by the registry; None where neither says.
+
+    Raises ValueError where the number of trajectories is another.
+    """
+    known, card = systems.of_folder(folder.name), read_card(folder)
+    stated = card.get("sizes", {}).get("frames_per_trajectory") if card else known.frames if known else None
+    if stated is None or isinstance(stated, int):
+        return [stated] * trajectories
+    if len(stated) != trajectories:
+        raise ValueError(f"{folder} holds {trajectories} trajectories, expected {len(stated)}")
+    return list(stated)
+
+
+def read_card(folder: Path) -> dict | None:
+    """The card of a set; None where there is none."""
     card = folder / "card.json"
-    return json.loads(card.read_text())["sizes"]["frames_per_trajectory"] if card.exists() else None
+    return json.loads(card.read_text()) if card.exists() else None

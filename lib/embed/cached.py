@@ -9,7 +9,6 @@ import torch
 from joblib import Parallel, delayed
 
 from lib import models
-from lib.data.frames import Frames
 from lib.data.trajectories import System
 from lib.embed.file import name
 from lib.embed.stream import stream
@@ -32,7 +31,9 @@ def key(encoder: torch.nn.Module, system: System, trajectory: int, stride: int) 
         digest.update(source.read_bytes())
     digest.update(weights_sha256(encoder).encode())
     digest.update(repr((encoder.config, encoder.neighbors, system.name, stride)).encode())
-    digest.update(system.selection.tobytes() + Path(system.paths[trajectory]).read_bytes())
+    digest.update(system.selection.tobytes())
+    for path in system.paths[trajectory]:
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -53,7 +54,6 @@ def tokens(
     digest = key(encoder, system, trajectory, stride)
     path = scratch / f"{system.name}-{trajectory}-{digest}.h5"
     if not path.exists():
-        frames = Frames(system.paths[trajectory], system.topology, system.selection, stride)
-        stream(encoder, [frames], system.residue, path, {"key": digest, "unit": "Å"})
+        stream(encoder, [system.stream(trajectory, stride)], system.residue, path, {"key": digest, "unit": "Å"})
     with h5py.File(path) as file:
         return file[name(0)][:]

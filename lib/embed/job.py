@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import h5py
-import mdtraj
 import numpy as np
 import torch
 
 from lib import distributed
 from lib.data.checksum import sha256
 from lib.data.frames import Frames, select
+from lib.data.topology import load_topology
 from lib.embed.cached import weights_sha256
 from lib.embed.file import refuse_others
 from lib.embed.stream import stream
@@ -51,10 +51,7 @@ class Job:
         encoder = load_encoder(self.encoder, neighbors=self.neighbors)
         if not self.topology.exists():
             raise FileNotFoundError(f"{self.topology} is missing, expected a topology such as a PDB file")
-        try:
-            topology = mdtraj.load_topology(str(self.topology))
-        except Exception as error:  # one kind for each format
-            raise ValueError(f"{self.topology} cannot be read as a topology: {error}") from error
+        topology = load_topology(self.topology)
         selection = select(topology, self.selection)
         frames = [Frames(path, topology, selection, self.stride) for path in self.trajectory]
         return encoder, frames, *readout.groups(topology, self.tokens, selection)
@@ -68,7 +65,7 @@ class Job:
             "config": asdict(encoder.config),
             "neighbors": encoder.neighbors,
             "topology": described(self.topology),
-            "trajectories": [described(f.path) | {"frames_kept": len(f)} for f in frames],
+            "trajectories": [described(f.paths[0]) | {"frames_kept": len(f)} for f in frames],
             "selection": self.selection,
             "tokens": self.tokens,
             "layout": INVARIANT_LAYOUT if self.invariant else LAYOUT,

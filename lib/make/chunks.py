@@ -11,7 +11,7 @@ from lib.data.molecules import MoleculeSet, concatenate, load, save
 
 
 def pack(records: list[dict]) -> MoleculeSet:
-    """One set from records {smiles, z, pos, molecule, atom}; the split is filled in by `split_by_molecule`."""
+    """One set from records {smiles, z, pos, molecule, atom}; the split is filled in by lib.data.splits.by_parent."""
     sizes = [len(r["z"]) for r in records]
     return MoleculeSet(
         np.concatenate([r["z"] for r in records]),
@@ -22,15 +22,6 @@ def pack(records: list[dict]) -> MoleculeSet:
         {k: np.array([r["molecule"][k] for r in records], np.float32) for k in records[0]["molecule"]},
         {k: np.concatenate([r["atom"][k] for r in records]).astype(np.float32) for k in records[0]["atom"]},
     )
-
-
-def split_by_molecule(smiles: np.ndarray, fractions: tuple[float, float], seed: int) -> np.ndarray:
-    """(n,) uint8 split of each conformer; `fractions` of the distinct molecules go to validation and test."""
-    distinct, parent = np.unique(smiles, return_inverse=True)
-    place = np.random.default_rng(seed).permutation(len(distinct))
-    # Rounded up, but 0.15 * 200 is 30 although floating point makes it a little more.
-    first, second = np.ceil(np.cumsum(fractions) * len(distinct) - 1e-6)
-    return np.where(place < first, 1, np.where(place < second, 2, 0)).astype(np.uint8)[parent]
 
 
 def in_chunks(function: Callable, inputs: Iterable[tuple], scratch: Path, size: int, workers: int) -> MoleculeSet:

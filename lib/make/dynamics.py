@@ -46,6 +46,23 @@ def start_structure(system: str) -> app.PDBFile:
     return app.PDBFile(str(path))
 
 
+def as_frame(system: str) -> mdtraj.Trajectory:
+    """The start structure as a trajectory of one frame (nm)."""
+    return mdtraj.load(str(START / f"{system}.pdb"))
+
+
+def in_turn(starts: list[str], trajectories: int) -> list[str]:
+    """The start structure of each trajectory, taken from `starts` in turn.
+
+    Raises FileNotFoundError for an unknown one, ValueError where two of them are not the same atoms in the same order.
+    """
+    atoms = {name: [(a.name, a.residue.name) for a in start_structure(name).topology.atoms()] for name in starts}
+    for name in starts:
+        if atoms[name] != atoms[starts[0]]:
+            raise ValueError(f"{name} has not the atoms of {starts[0]} in the same order, expected one molecule")
+    return [starts[i % len(starts)] for i in range(trajectories)]
+
+
 def simulation(settings: Dynamics, seed: int) -> app.Simulation:
     """An energy-minimised simulation with velocities drawn from `seed`, ready to step.
 

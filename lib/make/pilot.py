@@ -28,7 +28,7 @@ def trajectory_difference(name: str, n_frames: int = 3, root: Path = DATA) -> fl
     settings = json.loads((root / name / "card.json").read_text())["settings"]
     system = load_system(name, root=root)
     dynamics = Dynamics(
-        name,
+        settings.get("starts", [name])[0],
         settings["temperature_K"],
         settings["friction_per_ps"],
         system.frame_ps,

@@ -4,6 +4,9 @@ import torch
 from torch import Tensor, nn
 
 
+FUSED = 256  # tokens from which on a fused kernel takes over: it does not keep the weights between all pairs of them
+
+
 class Attention(nn.Module):
     """Multi-head attention with weights from scalars, which average scalars and, if there are any, vectors.
 
@@ -33,8 +36,13 @@ class Attention(nn.Module):
         if vectors is not None:
             values = torch.cat([values, vectors], dim=-2)  # (frame, token, 1 + 3, inner): one pass for all rows
         query, key = self.by_head(self.query(scalars)), self.by_head(self.key(scalars))
+        rows, scale = self.by_head(values), None
+        if vectors is not None and scalars.shape[1] >= FUSED:
+            # Fused kernels want rows of one length for queries, keys and values; zeros add nothing to a product.
+            scale, missing = query.shape[-1] ** -0.5, rows.shape[-1] - query.shape[-1]
+            query, key = nn.functional.pad(query, (0, missing)), nn.functional.pad(key, (0, missing))
         mixed = nn.functional.scaled_dot_product_attention(
-            query, key, self.by_head(values), attn_mask=present[:, None, None]
+            query, key, rows, attn_mask=present[:, None, None], scale=scale
         )
         mixed = mixed.unflatten(-1, (values.shape[-2], -1)).movedim(1, -2).flatten(-2)
         return mixed[..., 0, :], None if vectors is None else mixed[..., 1:, :]

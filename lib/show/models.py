@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from mdtraj.core.element import Element
+
 from lib.data.checksum import sha256
 from lib.paths import ROOT
 from lib.show.pages import templates
@@ -42,6 +44,7 @@ def cards(root: Path = ROOT) -> list[dict]:
                 "error": number(numbers["denoising"]["test"]),
                 "floor": digits(numbers["floor"]["test"]["value"]),
                 "transfer": transfer(root, name),
+                "elements": ", ".join(Element.getByAtomicNumber(z).symbol for z in about["provenance"]["elements"]),
                 "size_kB": round(weights.stat().st_size / 1000),
                 "sha256": sha256(weights),
             }

@@ -105,6 +105,25 @@ def test_every_benchmark_runs(tmp_path, molecules, capsys):
     assert (tmp_path / "embedding.png").stat().st_size > 5000
 
 
+def test_packing_runs(tmp_path, molecules):
+    save(molecules, tmp_path / "molecules.h5")
+    main(["packing", "--molecules", "150", "--data", str(tmp_path / "molecules.h5"), "--out", str(tmp_path)])
+    rows = json.loads((tmp_path / "packing.json").read_text())["rows"]
+    assert [row["molecules"] for row in rows] == [150, 150]
+    assert all(0 < row["cpu_s"] < 60 and 50 < row["peak_MB"] < 2000 for row in rows)
+
+
+def test_the_single_threaded_benchmarks_run(tmp_path):
+    brief = ["--quick", "--rounds", "2", "--seconds", "0", "--frames", "120", "--out", str(tmp_path)]
+    main(["vampnet", "cost", "merging", *brief])
+    rows = {
+        name: json.loads((tmp_path / f"{name}.json").read_text())["rows"] for name in ("vampnet", "cost", "merging")
+    }
+    assert all(min(row["ours"], row["chained"], row["peer"]) > 0 for row in rows["vampnet"])
+    assert {len(row["seconds"]) for row in rows["cost"]} == {2}
+    assert {row["attention"]: len(row["forward_rates"]) for row in rows["merging"]} == {"plain": 2, "fused": 2}
+
+
 def test_memory_grows_with_the_batch():
     sizes = (("layers", 1), ("hidden", 16), ("rbf", 8))
     small, large = (memory.grow("ours", "et", "ala2", count, sizes)() for count in (1, 4000))

@@ -1,10 +1,7 @@
 """The report and an executed notebook as a reader's browser shows them, from disk and from a web server."""
 
-import functools
-import http.server
-import threading
-
 import pytest
+from support import serving_folder
 
 from lib.paths import ARTIFACTS, ROOT
 
@@ -15,21 +12,14 @@ PHONE = {"width": 390, "height": 800}
 pytestmark = pytest.mark.skipif(not REPORT.exists(), reason="no report here; `dvc pull` fetches it")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(params=["disk", "server"])
 def address(request):
     """Where artifacts/report/index.html is to be seen."""
     if request.param == "disk":
         yield REPORT.as_uri()
         return
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=ROOT)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{REPORT.relative_to(ROOT)}"
-        server.shutdown()
+    with serving_folder(ROOT) as root:
+        yield f"{root}{REPORT.relative_to(ROOT)}"
 
 
 def test_opens_without_errors_or_outside_requests(page, address):

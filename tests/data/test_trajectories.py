@@ -85,6 +85,65 @@ def test_empty_selection(root):
         load_system("ala2", "name ZN", root=root)
 
 
+@pytest.mark.parametrize("suffix", [".dcd", ".trr", ".nc"])
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_other_formats_and_unequal_lengths(root, suffix):
+    folder, lengths = root / "ala2", [30, 12]
+    whole = [load_system("ala2", root=root).frames(i)[:n] for i, n in enumerate(lengths)]
+    for i, frames in enumerate(whole):
+        (folder / f"trajectory-{i}.xtc").unlink()
+        frames.save(str(folder / f"trajectory-{i}{suffix}"))
+    (folder / "card.json").write_text(json.dumps({"sizes": {"frames_per_trajectory": lengths, "frame_ps": 5.0}}))
+    system = load_system("ala2", root=root)
+    assert system.frame_ps == pytest.approx(5.0)
+    assert [len(system.positions(i)) for i in range(2)] == lengths
+    np.testing.assert_allclose(system.positions(1), whole[1].xyz * 10, atol=2e-5)
+    (folder / "card.json").write_text(json.dumps({"sizes": {"frames_per_trajectory": [30, 13], "frame_ps": 5.0}}))
+    with pytest.raises(ValueError, match=r"trajectory-1.* holds 12 frames, expected 13"):
+        load_system("ala2", root=root)
+    (folder / "card.json").write_text(json.dumps({"sizes": {"frames_per_trajectory": [30], "frame_ps": 5.0}}))
+    with pytest.raises(ValueError, match="holds 2 trajectories, expected 1"):
+        load_system("ala2", root=root)
+
+
+def test_a_format_without_times_needs_a_card(root):
+    folder = root / "ala2"
+    for i in range(2):
+        frames = load_system("ala2", root=root).frames(0)
+        frames.save(str(folder / f"own-{i}.dcd"))
+    for i in range(2):
+        (folder / f"trajectory-{i}.xtc").unlink()
+        (folder / f"own-{i}.dcd").rename(folder / f"trajectory-{i}.dcd")
+    (folder / "card.json").unlink()
+    with pytest.raises(ValueError, match=r"trajectory-0\.dcd does not say when its frames were; give .*frame_ps"):
+        load_system("ala2", root=root)
+    path = folder / "trajectory-0.dcd"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"trajectory-0\.dcd .*it is cut"):
+        load_system("ala2", root=root)
+
+
+def test_trajectories_are_in_the_order_of_their_numbers(root):
+    folder = root / "ala2"
+    (folder / "trajectory-1.xtc").rename(folder / "trajectory-10.xtc")
+    (folder / "trajectory-0.xtc").rename(folder / "trajectory-2.xtc")
+    assert [parts[0].name for parts in load_system("ala2", root=root).paths] == [
+        "trajectory-2.xtc",
+        "trajectory-10.xtc",
+    ]
+
+
+def test_two_topologies_or_two_formats_are_refused(root):
+    folder = root / "ala2"
+    system = load_system("ala2", root=root)
+    system.frames(0).save(str(folder / "trajectory-0.dcd"))
+    with pytest.raises(ValueError, match=r"trajectories as \.dcd and \.xtc, expected one format"):
+        load_system("ala2", root=root)
+    (folder / "topology.mae").write_text("")
+    with pytest.raises(ValueError, match=r"topology\.mae and topology\.pdb, expected one topology"):
+        load_system("ala2", root=root)
+
+
 def test_transitions_count_passages_between_cores_only():
     degrees = [-100, -20, 0, -100, 60, 20, 60, 100, -100, -30, 60, 170]
     assert core_transitions(np.radians(degrees)) == 3

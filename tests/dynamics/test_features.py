@@ -2,9 +2,86 @@ import mdtraj
 import numpy as np
 import pytest
 
-from lib.data.trajectories import System
-from lib.dynamics.features import lag_in_frames, pair_distances, token_invariants, torsion_features
+from lib.data.torsions import backbone
+from lib.data.trajectories import System, load_system
+from lib.dynamics import features
+from lib.dynamics.features import lag_in_frames, make_features, pair_distances, token_invariants
+from lib.dynamics.geometry import torsion_features
 from lib.dynamics.vampnet import Settings, fit
+from lib.embed import all_tokens
+from lib.make.dynamics import as_frame
+from lib.models import EncoderConfig, load_encoder, random_encoder, save_encoder
+
+
+CONFIGS = {
+    "et": EncoderConfig(layers=1, hidden=8, rbf=8, heads=2),
+    "visnet": EncoderConfig(architecture="visnet", layers=1, hidden=8, rbf=8, heads=2),
+}
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """Two short trajectories of chignolin, 0.2 ns apart; tokens are kept in a folder of the test's own."""
+    monkeypatch.setattr("lib.embed.cached.tokens.__wrapped__.__defaults__", (1, tmp_path / "tokens"))
+    folder = tmp_path / "chignolin"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for i, (name, length) in enumerate((("chignolin", 9), ("chignolin-extended", 6))):
+        frame = as_frame(name)
+        xyz = frame.xyz + random.normal(0, 0.005, (length, *frame.xyz.shape[1:])).astype(np.float32)
+        moved = mdtraj.Trajectory(xyz, frame.topology, time=200.0 * np.arange(length))
+        moved.save_xtc(str(folder / f"trajectory-{i}.xtc"))
+    frame.save_pdb(str(folder / "topology.pdb"))
+    return load_system("chignolin", root=tmp_path)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", ["distances", *features.GEOMETRIC])
+def test_blocks_change_no_bit(system, monkeypatch, name, stride):
+    whole = make_features(name, system, stride)
+    assert [len(part) for part in whole] == [-(-9 // stride), 6 // stride]
+    monkeypatch.setattr(features, "BLOCK", 2 * 166**2)
+    for one, other in zip(whole, make_features(name, system, stride)):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == np.float32
+
+
+def test_names_stand_for_the_functions(system):
+    np.testing.assert_array_equal(make_features("distances", system)[1], pair_distances(system.positions(1), system.z))
+    np.testing.assert_array_equal(make_features("torsions", system, 2)[0], torsion_features(system.frames(0, 2)))
+    assert make_features("distances", system)[0].shape == (9, 93 * 92 // 2)
+    assert make_features("torsions", system)[0].shape == (9, 4 * backbone(system.frames(0))[0].shape[1])
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_tokens_of_a_checkpoint_and_of_random_weights(system, tmp_path, architecture):
+    config = CONFIGS[architecture]
+    path = save_encoder(random_encoder(config, 3), tmp_path / "encoder", {})
+    expected = [token_invariants(t) for t in all_tokens(load_encoder(path), system, 3)]
+    for one, other in zip(make_features(f"tokens_{path}", system, 3), expected):
+        np.testing.assert_array_equal(one, other)
+        assert one.shape == (len(one), 10 * 2 * 8)
+    same, another = (make_features("random", system, 3, seed=seed, like=path)[0] for seed in (3, 4))
+    np.testing.assert_array_equal(same, expected[0])
+    assert np.abs(another - same).max() > 1e-2
+    few = make_features(f"tokens_{path}", system, 3, neighbors="nearest-8")[0]
+    assert np.abs(few - same).max() > 1e-4
+
+
+def test_the_authors_checkpoint_by_its_path(system, reference):
+    path = reference("checkpoints/et_l6_h64_rbf64_r75.pth")
+    (folded, extended) = make_features(f"tokens_{path}", system, 6, neighbors="nearest-32")
+    assert folded.shape == (2, 10 * 2 * 64)
+    assert np.abs(folded[0] - folded[1]).max() < np.abs(folded[0] - extended[0]).max()
+
+
+def test_unknown_names(system):
+    with pytest.raises(ValueError, match="no feature 'angles', expected one of distances, ca, closest, contacts"):
+        make_features("angles", system)
+    with pytest.raises(ValueError, match="random features need `like`"):
+        make_features("random", system)
+    with pytest.raises(FileNotFoundError, match="nobody: no such checkpoint"):
+        make_features("tokens_nobody", system)
 
 
 def test_pair_distances_skip_hydrogens():

@@ -4,7 +4,7 @@ import torch
 
 from lib.dynamics import refinement, spib
 from lib.dynamics.crossvalidation import cross_validate
-from lib.dynamics.mixing import token_network, with_positions
+from lib.dynamics.mixing import token_network, with_positions, without_convolution
 from lib.dynamics.vampnet import Settings, fit, transform
 from lib.mixers import MIXERS, make_mixer
 
@@ -60,6 +60,41 @@ def test_cross_validation_takes_a_mixer_into_other_processes():
     folds = cross_validate([t for t, *_ in DATA], 2, [0], once, jobs=2, network=network)
     assert all(fold.rewhitened > 1 for fold in folds)
     assert [fold.test for fold in folds] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["none", "submixer", "subformer"])
+def test_a_lobe_in_parts_and_folded_is_the_mixer_with_its_gradients(name, monkeypatch):
+    monkeypatch.setattr("lib.dynamics.mixing.TOKENS", 21)  # seven frames at once
+    lobe = token_network(name, width=8, depth=1, dropout=0.0)(
+        DATA[0][0].mean(0), DATA[0][0].std(0), SETTINGS, torch.Generator().manual_seed(0)
+    ).double()
+    frames = torch.from_numpy(DATA[0][0][:20]).double()
+    found = []
+    for module in (lobe, lobe.mixer):
+        lobe.zero_grad()
+        output = module(frames)
+        output.square().sum().backward()
+        found.append([output, *(p.grad for p in lobe.parameters())])
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_merging_without_a_convolution_needs_no_positions_and_sees_windows_only():
+    options = dict(window=2, width=8, depth=1, convolution=False)
+    lobe = token_network("submixer", **options)(
+        DATA[0][0].mean(0), DATA[0][0].std(0), SETTINGS, torch.Generator().manual_seed(0)
+    ).eval()
+    frames = torch.from_numpy(DATA[0][0][:5])
+    scalars, vectors, _, here = lobe.mixer.equivariant(frames, None, torch.ones(5, 3, dtype=torch.bool))
+    assert (scalars.shape[1], vectors.shape[1], here.shape[1]) == (2, 2, 2)
+    changed = frames.clone()
+    changed[:, 2] += 1
+    other = lobe.mixer.equivariant(changed, None, torch.ones(5, 3, dtype=torch.bool))[0]
+    assert torch.equal(other[:, 0], scalars[:, 0])
+    assert not torch.allclose(other[:, 1], scalars[:, 1])
+    assert lobe(frames).shape == (5, 1)
+    with pytest.raises(ValueError, match="no convolution before a merging"):
+        without_convolution(make_mixer("submixer", 2, 3, 1))
 
 
 def test_positions_of_other_frames_are_refused():

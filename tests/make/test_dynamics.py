@@ -1,10 +1,13 @@
+import json
 from dataclasses import replace
 
+import mdtraj
 import numpy as np
 import pytest
 
 from lib.make import stored
-from lib.make.dynamics import Dynamics, frames, simulate, simulation, start_structure
+from lib.make.dynamics import Dynamics, as_frame, frames, in_turn, simulate, simulation, start_structure
+from lib.make.extend import extended
 from lib.make.pilot import TOLERANCE_A, difference
 
 
@@ -46,8 +49,55 @@ def test_a_seed_that_openmm_would_replace_is_refused():
 
 
 def test_unknown_system_lists_the_known_ones():
-    with pytest.raises(FileNotFoundError, match="'villin'; known systems: ala2, hp35-model, pentapeptide"):
+    with pytest.raises(FileNotFoundError, match="'villin'; known systems: ala2, chignolin, chignolin-extended, hp35"):
         start_structure("villin")
+
+
+def test_starts_are_taken_in_turn_and_are_one_molecule():
+    assert in_turn(["chignolin", "chignolin-extended"], 3) == ["chignolin", "chignolin-extended", "chignolin"]
+    assert in_turn(["ala2"], 2) == ["ala2", "ala2"]
+    with pytest.raises(ValueError, match="pentapeptide has not the atoms of chignolin"):
+        in_turn(["chignolin", "pentapeptide"], 2)
+
+
+def test_the_folded_start_of_chignolin_is_a_hairpin_with_charged_ends():
+    start = as_frame("chignolin")
+    bonds = {(str(start.topology.atom(i)), str(start.topology.atom(j))) for i, _, j in mdtraj.wernet_nilsson(start)[0]}
+    assert {("ASP3-N", "THR8-O"), ("GLY7-N", "ASP3-O"), ("TYR10-N", "TYR1-O")} <= bonds
+    names = [atom.name for atom in start.topology.atoms]
+    assert (start.n_atoms, "H3" in names, "OXT" in names) == (166, True, True)
+    folded, unfolded = (
+        10 * mdtraj.compute_contacts(as_frame(name), [[0, 9]], "ca")[0].item()
+        for name in ("chignolin", "chignolin-extended")
+    )
+    assert folded < 7
+    assert unfolded > 28
+
+
+def test_the_extended_start_is_what_the_code_makes_of_the_folded_one():
+    topology, pos = extended("chignolin")
+    written = as_frame("chignolin-extended")
+    assert [a.name for a in topology.atoms()] == [a.name for a in written.topology.atoms]
+    made = mdtraj.Trajectory(pos[None] / 10, written.topology)
+    assert 10 * mdtraj.rmsd(made, written).item() < 0.5
+    for frame in (written, as_frame("chignolin")):  # no residue was turned inside out
+        at = {(a.residue.index, a.name): frame.xyz[0, a.index] for a in frame.topology.atoms}
+        for i in (i for i, name in at if name == "CB"):
+            arms = [at[i, name] - at[i, "CA"] for name in ("N", "C", "CB")]
+            assert np.linalg.det(np.stack(arms)) > 0
+
+
+def test_a_set_from_several_starts_can_be_made_again(tmp_path):
+    settings = {"temperature_K": 340.0, "friction_per_ps": 1.0, "platform": "CPU"}
+    short = Dynamics("chignolin-extended", **settings, frame_ps=0.04, length_ns=0.00012, chunk_ns=0.00012)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    made, _ = simulate(short, 5, tmp_path / "scratch")
+    made.save_xtc(str(folder / "trajectory-0.xtc"))
+    made[0].save_pdb(str(folder / "topology.pdb"))
+    card = {"settings": settings | {"seeds": [5], "starts": ["chignolin-extended", "chignolin"]}}
+    (folder / "card.json").write_text(json.dumps(card | {"sizes": {"frames_per_trajectory": 3}}))
+    assert difference("mine", tmp_path) <= TOLERANCE_A
 
 
 # The other two sets repeat on one kind of processor only, see lib/make/pilot.py; `make verify ALL=1` makes them too.

@@ -3,7 +3,7 @@ import pytest
 from rdkit import Chem
 
 from lib.data.molecules import load
-from lib.make.chunks import in_chunks, split_by_molecule
+from lib.make.chunks import in_chunks
 from lib.make.fragments import UNSTABLE, enumerate_molecules
 from lib.make.xtb import HARTREE, Xtb, disturb, embed, numbers, relax, same_bonds
 
@@ -61,13 +61,6 @@ def test_broken_bond_is_noticed():
     assert same_bonds(mol, pos)
     pos[numbers(mol).argmax()] += 2.0
     assert not same_bonds(mol, pos)
-
-
-def test_conformers_of_a_molecule_share_a_split():
-    smiles = np.repeat([f"M{i}" for i in range(200)], 3)
-    split = split_by_molecule(smiles, (0.1, 0.05), seed=0)
-    assert all(len(set(split[smiles == name])) == 1 for name in set(smiles))
-    assert [int((split[::3] == k).sum()) for k in range(3)] == [170, 20, 10]
 
 
 def record(name, fail):

@@ -1,6 +1,7 @@
 """The parts of the mixers against loops that say what they do."""
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import silu
 
 from lib.mixers.attention import Attention
@@ -133,3 +134,14 @@ def test_merging_puts_the_tokens_of_a_window_side_by_side():
     assert close(where[0], torch.stack([ca[0, [0, 2]].mean(0), ca[0, 3:6].mean(0), ca[0, 6]]))
     present[0, 6] = False
     assert layer(scalars, vectors, ca, present)[3].tolist() == [[True, True, False]]
+
+
+def test_attention_between_many_tokens_is_that_between_few(monkeypatch):
+    layer = Attention(10, 3).double()
+    scalars, vectors = draw(2, 50, 10), draw(2, 50, 3, 9, seed=1)
+    present = torch.arange(50).expand(2, 50) < torch.tensor([[50], [30]])
+    few = layer(scalars, present, vectors)
+    monkeypatch.setattr("lib.mixers.attention.FUSED", 50)
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        many = layer(scalars, present, vectors)
+    assert all(close(a, b) for a, b in zip(many, few))

@@ -18,6 +18,7 @@ PROVENANCE = {
     "data": "some-set",
     "data_sha256": "abc",
     "schedule": {"epochs": 2, "learning_rate": 0.001},
+    "elements": [1, 6, 17],
     "seed": 7,
     "sigma_A": 0.2,
     "torch": "2.0",
@@ -45,7 +46,16 @@ def test_a_card_says_what_the_files_say(root):
     (card,) = models.cards(root)
     assert card["architecture"] == "Equivariant Transformer"
     text = models.markdown(root)
-    for fact in ("### tiny", "1 layers of 8 channels", "1,234 parameters", "`some-set`", "0.5 σ² (", "0.09", "seed 7"):
+    for fact in (
+        "### tiny",
+        "1 layers of 8 channels",
+        "1,234 parameters",
+        "`some-set`",
+        "0.5 σ² (",
+        "0.09",
+        "seed 7",
+        "other than H, C, Cl",
+    ):
         assert fact in text, fact
     assert "ala2" not in text
 

@@ -1,0 +1,48 @@
+"""Fetch and pack a public molecule set: `python -m lib.data.sources qm9`; without a name, list them."""
+
+import argparse
+from pathlib import Path
+
+from lib.data.sources import public_sets
+from lib.data.sources.source import Source, build, free_gb
+from lib.data.systems import PUBLIC
+
+
+def listing(sets: dict[str, Source], folder: Path) -> str:
+    """A table of the sets: name, content, GB to fetch and to keep, licence."""
+    rows = [("set", "content", "download GB", "disk GB", "licence")]
+    rows += [(s.name, s.about, s.download, s.disk, s.licence) for s in sets.values()]
+    widths = [max(len(row[k]) for row in rows) for k in range(5)]
+    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip() for row in rows]
+    return "\n".join([*lines, f"{folder} has {free_gb(folder):.0f} GB left"])
+
+
+def main(words: list[str] | None = None, sets: dict[str, Source] | None = None) -> None:
+    """Command line."""
+    sets = public_sets() if sets is None else sets
+    parser = argparse.ArgumentParser(prog="python -m lib.data.sources", description=__doc__)
+    parser.add_argument("set", nargs="*", help=f"any of {', '.join(sets)}")
+    parser.add_argument("--folder", type=Path, default=PUBLIC, help="where files and packed sets go")
+    parser.add_argument("--limit", type=int, help="pack only the first molecules (xxmd: of each file), to try")
+    parser.add_argument("--workers", type=int, help="processes that parse; as many as cores if not given")
+    given = parser.parse_args(words)
+    if unknown := [name for name in given.set if name not in sets]:
+        raise SystemExit(f"no set is named {', '.join(unknown)}; there are {', '.join(sets)}")
+    for name, value, least in (("--limit", given.limit, 1), ("--workers", given.workers, 0)):
+        if value is not None and value < least:
+            raise SystemExit(f"{name} is {value}, expected at least {least}")
+    if not given.set:
+        print(listing(sets, given.folder))
+    for name in given.set:
+        try:
+            reports = build(sets[name], given.folder, given.limit, given.workers)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        for place, report in reports.items():
+            print(f"{place / 'molecules.h5'}: {report.words()}")
+            for line in report.first:
+                print(f"  {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks that classify whole proteins from residues, and the slot through which residue tokens enter them."""
