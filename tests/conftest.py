@@ -1,6 +1,5 @@
 """Fixtures that every test may use."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from support import dvc
 
+from lib.data import reference as outside
 from lib.data.domains import SPLITS, DomainSet, join
 from lib.data.molecules import MoleculeSet
 from lib.data.sources.structures import read_pdb
@@ -18,12 +18,11 @@ from lib.paths import DATA, ROOT
 @pytest.fixture
 def reference():
     """reference("golden/x.npz") -> a file of the outside reference data, or a skip that says what is missing."""
-    place = Path(os.environ.get("REFERENCE_DATA", ROOT.parent / "shared"))
 
     def find(name: str) -> Path:
-        if not (place / name).exists():
-            pytest.skip(f"reference file {name} is not at {place}; set REFERENCE_DATA to its folder")
-        return place / name
+        if (path := outside.reference(name)) is None:
+            pytest.skip(f"reference file {name} is missing; set REFERENCE_DATA to its folder")
+        return path
 
     return find
 

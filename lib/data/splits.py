@@ -36,6 +36,12 @@ def at_random(molecules: int, train: int, validation: int, seed: int) -> np.ndar
     return split
 
 
+def usual(molecules: int, train: int, validation: int, least: int, seed: int) -> np.ndarray:
+    """(n,) uint8 split at random in a set's usual numbers, or 80 / 10 / 10 % where no more than `least` were packed."""
+    sizes = (train, validation) if molecules > least else (int(0.8 * molecules), int(0.1 * molecules))
+    return at_random(molecules, *sizes, seed)
+
+
 def murcko(smiles: str) -> str:
     """SMILES of the Bemis-Murcko scaffold (J. Med. Chem. 39, 2887, 1996), its rings and linkers; "" without a ring.
 

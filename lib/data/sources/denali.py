@@ -14,7 +14,7 @@ from lib.data.sources.pack import Report, pack
 from lib.data.sources.records import Records, fingerprint
 from lib.data.sources.source import File, Source
 from lib.data.sources.tars import Members, tar_members
-from lib.data.sources.units import HARTREE, check_total_energy
+from lib.data.sources.units import HARTREE, energies_of
 from lib.data.splits import by_parent
 
 
@@ -109,10 +109,6 @@ def make(raw: Path, target: Path, limit: int | None, workers: int | None) -> dic
     """Pack all conformers in the order of the archive."""
     labels = Labels(raw / LABELS.name)
 
-    def check(records: Records) -> None:
-        offsets = np.concatenate([[0], np.cumsum(records.sizes)])
-        check_total_energy(records.z, offsets, records.molecule["energy_eV"], target.name)
-
     report = pack(
         tar_members(raw / GEOMETRIES.name, lambda name: name.endswith(".xyz")),
         parse,
@@ -121,7 +117,7 @@ def make(raw: Path, target: Path, limit: int | None, workers: int | None) -> dic
         split=lambda spool: by_parent(spool.column("parent"), HELD_OUT, SEED),
         limit=limit,
         workers=workers,
-        check=check,
+        check=energies_of("energy_eV", target.name),
     )
     return {target: report}
 

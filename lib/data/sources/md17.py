@@ -9,8 +9,8 @@ import numpy as np
 from lib.data.sources.pack import Report, pack
 from lib.data.sources.records import Records
 from lib.data.sources.source import File, Source
-from lib.data.sources.units import KCAL, check_total_energy
-from lib.data.splits import at_random
+from lib.data.sources.units import KCAL, energies_of
+from lib.data.splits import usual
 
 
 TRAIN, VALIDATION, SEED = 950, 50, 0
@@ -57,17 +57,14 @@ def itself(records: Records) -> Records:
 def make(raw: Path, target: Path, limit: int | None, workers: int | None) -> dict[Path, Report]:
     """Pack all frames in the order of time."""
 
-    def check(records: Records) -> None:
-        offsets = np.concatenate([[0], np.cumsum(records.sizes)])
-        check_total_energy(records.z, offsets, records.molecule["energy_eV"], target.name)
-
-    def split(spool) -> np.ndarray:
-        count = spool.molecules
-        whole = count > 2 * (TRAIN + VALIDATION)
-        return at_random(count, *((TRAIN, VALIDATION) if whole else (int(0.8 * count), int(0.1 * count))), SEED)
-
     report = pack(
-        frames(raw / ETHANOL.name), itself, target / "molecules.h5", split=split, limit=limit, workers=0, check=check
+        frames(raw / ETHANOL.name),
+        itself,
+        target / "molecules.h5",
+        split=lambda spool: usual(spool.molecules, TRAIN, VALIDATION, 2 * (TRAIN + VALIDATION), SEED),
+        limit=limit,
+        workers=0,
+        check=energies_of("energy_eV", target.name),
     )
     return {target: report}
 

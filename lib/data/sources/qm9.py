@@ -13,8 +13,8 @@ from lib.data.sources.pack import Report, pack
 from lib.data.sources.records import Records
 from lib.data.sources.source import File, Source
 from lib.data.sources.stream import member
-from lib.data.sources.units import HARTREE, check_total_energy
-from lib.data.splits import at_random
+from lib.data.sources.units import HARTREE, energies_of
+from lib.data.splits import usual
 
 
 ALL, UNCHARACTERISED = 133_885, 3_054  # molecules; those whose geometry fell apart, left out as by everybody
@@ -111,26 +111,16 @@ def make(raw: Path, target: Path, limit: int | None, workers: int | None) -> dic
         records = records.refuse(~finite, "a target is not a finite number", number.__getitem__)
         return records.keep(~np.isin(records.id, leave))
 
-    def check(records: Records) -> None:
-        offsets = np.concatenate([[0], np.cumsum(records.sizes)])
-        check_total_energy(records.z, offsets, records.molecule["u0_eV"], target.name)
-
-    def split(spool) -> np.ndarray:
-        count = spool.molecules
-        whole = count > TRAIN + VALIDATION
-        sizes = (TRAIN, VALIDATION) if whole else (int(0.8 * count), int(0.1 * count))
-        return at_random(count, *sizes, SEED)
-
     report = pack(
         sdf.pieces(member(raw / MOLECULES.name, "gdb9.sdf")),
         parse,
         target / "molecules.h5",
         finish=join,
-        split=split,
+        split=lambda spool: usual(spool.molecules, TRAIN, VALIDATION, TRAIN + VALIDATION, SEED),
         expected=ALL,
         limit=limit,
         workers=workers,
-        check=check,
+        check=energies_of("u0_eV", target.name),
     )
     return {target: report}
 

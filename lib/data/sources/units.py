@@ -1,6 +1,7 @@
 """Are numbers in the units that their source is said to have? Physics tells Å from nm and bohr, eV from hartree."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -61,3 +62,13 @@ def check_total_energy(z: np.ndarray, offsets: np.ndarray, energy: np.ndarray, s
             f"{source}: total energies are {median:.3g} times those of the free atoms in eV, expected 0.9 to 1.1; "
             f"they may be {unit}"
         )
+
+
+def energies_of(field: str, source: str) -> Callable[[Records], None]:
+    """The check of `pack` that total energies in this field of the records, thought to be in eV, are that."""
+
+    def check(records: Records) -> None:
+        offsets = np.concatenate([[0], np.cumsum(records.sizes)])
+        check_total_energy(records.z, offsets, records.molecule[field], source)
+
+    return check
