@@ -83,6 +83,7 @@ def run(source: Path, target: Path, key: str, params: Path = Path("params.yaml")
     import papermill
 
     from lib.show.pages import page
+    from lib.spent import noted
 
     given = parameters(params, key)
     declared = set(papermill.inspect_notebook(str(source)))
@@ -95,15 +96,16 @@ def run(source: Path, target: Path, key: str, params: Path = Path("params.yaml")
     partial = target.with_suffix(".partial.ipynb")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     try:
-        notebook = papermill.execute_notebook(
-            str(source),
-            str(partial),
-            parameters=given,
-            kernel_name="python3",
-            progress_bar=False,
-            log_output=True,
-            extra_arguments=["--IPKernelApp.log_level=40"],  # or it warns of TCP, which here stays on this machine
-        )
+        with noted(key):
+            notebook = papermill.execute_notebook(
+                str(source),
+                str(partial),
+                parameters=given,
+                kernel_name="python3",
+                progress_bar=False,
+                log_output=True,
+                extra_arguments=["--IPKernelApp.log_level=40"],  # or it warns of TCP, which here stays on this machine
+            )
     except papermill.PapermillExecutionError as error:
         raise SystemExit(f"{source} with {key} failed in cell {error.exec_count}; see {partial}\n{error}") from None
     nbformat.write(normalise(notebook), target)

@@ -14,6 +14,7 @@ from lib.models.config import architectures
 from lib.paths import NOTEBOOKS, ROOT
 
 
+PLAIN = ("strip", "fetch")  # stages that run no notebook
 PARAMETER = "${item.architecture}"  # stands for every architecture that is pre-trained
 
 
@@ -84,7 +85,7 @@ def main() -> None:
     path, trained = ROOT / "dvc.yaml", trained_architectures()
     text = path.read_text()
     for name, stage in YAML(typ="safe").load(text)["stages"].items():
-        if name == "strip":
+        if name in PLAIN:
             continue
         old = stage["do"]["deps"]
         own = [d for d in old if not d.endswith(".py") or PARAMETER in d]

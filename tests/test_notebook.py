@@ -17,6 +17,7 @@ def notebook(*cells, tags=()):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lib.spent.NOTES", tmp_path / "spent")
     (tmp_path / "params.yaml").write_text("task:\n  one:\n    rate: 1e-3\n    on: true\n")
     return tmp_path
 

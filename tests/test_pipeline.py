@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 
 import closure
 import nbformat
@@ -9,6 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 from support import dvc
 
+from lib.data.sources import public_sets
+from lib.data.sources.__main__ import other_sets
 from lib.make.__main__ import notebook_of
 from lib.notebook import strip
 from lib.paths import NOTEBOOKS, ROOT
@@ -23,7 +26,7 @@ PARAMS = read("params.yaml")
 PROFILES = sorted(p.stem for p in (ROOT / "profiles").glob("*.yaml"))
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 NOTEBOOK_OF = {  # section of params.yaml -> notebooks that take its entries
-    name: closure.notebook_of(stage).stem for name, stage in STAGES.items() if name != "strip"
+    name: closure.notebook_of(stage).stem for name, stage in STAGES.items() if name not in closure.PLAIN
 }
 
 
@@ -62,7 +65,17 @@ class TestNotebook:
 def test_profiles_have_the_same_keys():
     keys = {name: {section: set(runs) for section, runs in read(f"profiles/{name}.yaml").items()} for name in PROFILES}
     assert set(keys) == {"smoke", "demo", "paper"}
+    fetched = {name: sections.pop("fetch") for name, sections in keys.items()}
     assert keys["smoke"] == keys["demo"] == keys["paper"]
+    assert fetched["smoke"] == fetched["demo"] == set()  # no network
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_public_set_that_a_run_reads_is_fetched(profile):
+    sections = read(f"profiles/{profile}.yaml")
+    read_here = {run["data"] for runs in sections.values() for run in runs.values() if "data" in run}
+    public = {name.removeprefix("data-public/") for name in read_here if name.startswith("data-public/")}
+    assert set(sections["fetch"]) == public <= public_sets().keys() | other_sets().keys()
 
 
 def test_the_demo_profile_is_in_force():
@@ -72,6 +85,9 @@ def test_the_demo_profile_is_in_force():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_run_gives_exactly_what_its_notebook_declares(profile):
     for section, runs in read(f"profiles/{profile}.yaml").items():
+        if section == "fetch":
+            assert not any(runs.values())  # names alone
+            continue
         for name, given in runs.items():
             notebook = NOTEBOOK_OF.get(section) or notebook_of(given)
             expected = set(declared(NOTEBOOKS / f"{notebook}.ipynb"))
@@ -103,7 +119,7 @@ def test_nothing_depends_on_an_executed_notebook(stage):
 
 
 def test_every_section_of_the_parameters_has_a_stage():
-    assert set(PARAMS) - {"data"} == set(NOTEBOOK_OF)
+    assert set(PARAMS) - {"data", "fetch"} == set(NOTEBOOK_OF)
     assert set(STAGES["strip"]["foreach"]) == set(NOTEBOOK_OF.values())
 
 
@@ -118,8 +134,14 @@ def test_nothing_would_run():
     assert "Running" not in dvc(ROOT, "repro", "--dry", "--allow-missing")
 
 
+def test_the_paper_profile_fetches_before_it_trains(fresh):
+    shutil.copy(fresh / "profiles" / "paper.yaml", fresh / "params.yaml")
+    said = dvc(fresh, "repro", "--dry", "pretrain@equilibrium", check=False)
+    assert "> python -m lib.data.sources pcqm4mv2" in said
+
+
 def test_no_output_lies_under_data():
     for stage in STAGES.values():
         outs = stage["do"].get("outs", []) + stage["do"].get("metrics", []) + stage["do"].get("plots", [])
         names = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
-        assert not [name for name in names if name.startswith("data")]
+        assert not [name for name in names if name.startswith("data/")]

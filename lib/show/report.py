@@ -16,6 +16,7 @@ from PIL import Image
 
 from lib.paths import ROOT
 from lib.show import claims, models, pages, tables, verdicts
+from lib.show.beside import beside
 
 
 def build(root: Path = ROOT, folder: str = ".") -> Path:
@@ -47,6 +48,8 @@ def build(root: Path = ROOT, folder: str = ".") -> Path:
             cards=[card(path) for path in sorted((root / "data").glob("*/card.json"))],
             prose=prose(),
             planned=planned(rows),
+            published=[row for row in rows if row["id"].split("-")[1][0] in "FTR"],
+            spent=spent(root),
         )
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -82,6 +85,7 @@ def claim_row(record: verdicts.Verdict, link: Links) -> dict:
         "note": claim.note,
         "paper": tables.papers_value(claim),
         "ours": tables.number(record.ours),
+        "picture": beside(record),
         "verdict": record.verdict,
         "judged": record.verdict not in (verdicts.NOT_RUN, verdicts.NOT_BUILT),
         "mark": tables.MARK[record.verdict],
@@ -89,6 +93,7 @@ def claim_row(record: verdicts.Verdict, link: Links) -> dict:
         "why": tables.why(record),
         "notebook": claim.notebook,
         "page": link.executed(claim.metric.partition(":")[0]) if claim.metric else None,
+        "run": claim.metric.partition(".json:")[0].replace("/", "-") if record.ours else None,
     }
 
 
@@ -196,6 +201,26 @@ def card(path: Path) -> dict:
         key: facts.pop(key, default) for key, default in (("name", path.parent.name), ("what", ""), ("sha256", {}))
     }
     return taken | {"facts": facts}
+
+
+def spent(root: Path) -> list[dict]:
+    """What each run took, from docs/compute.json, and the sum; none where it is absent."""
+    path = root / "docs" / "compute.json"
+    notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    rows = [
+        {
+            "name": key,
+            "processor": f"{note['processor_s'] / 60:.1f}",
+            "wall": f"{note['wall_s'] / 60:.1f}",
+            "memory": f"{note['memory_gb']:.1f}",
+            "machine": note["machine"],
+        }
+        for key, note in notes.items()
+    ]
+    total = {key: sum(note[f"{key}_s"] for note in notes.values()) / 60 for key in ("processor", "wall")}
+    most = max((note["memory_gb"] for note in notes.values()), default=0.0)
+    summed = {"name": "all", "memory": f"{most:.1f}", "machine": ""} | {k: f"{v:.0f}" for k, v in total.items()}
+    return [*rows, summed] if rows else []
 
 
 def prose() -> dict[str, dict]:

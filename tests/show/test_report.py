@@ -121,6 +121,22 @@ def test_same_input_gives_same_bytes_without_paths_or_leftovers(root):
     assert not list((root / "artifacts/report").rglob("*.tmp"))
 
 
+def test_compute_is_summed_and_published_figures_are_listed(root):
+    (root / "docs").mkdir()
+    note = {"wall_s": 120, "processor_s": 90, "memory_gb": 1.0, "machine": "a laptop, 2 cores"}
+    (root / "docs/compute.json").write_text(json.dumps({"kinetics.ala2": note, "spib.ala2": note | {"memory_gb": 2.5}}))
+    html = soup(report.build(root))
+    rows = [[cell.get_text() for cell in row.find_all("td")] for row in html.find(id="compute").find_all("tr")]
+    assert rows[1:] == [
+        ["kinetics.ala2", "1.5", "2.0", "1.0", "a laptop, 2 cores"],
+        ["spib.ala2", "1.5", "2.0", "2.5", "a laptop, 2 cores"],
+        ["all", "3", "4", "2.5", ""],
+    ]
+    listed = [link.get_text() for link in html.find(id="published").select("td b a")]
+    assert listed == [claim.id for claim in load() if re.match(r"P\d-[FTR]", claim.id)]
+    assert html.find(id="P1-C2-ala2").find("svg")
+
+
 def test_without_any_run_every_section_says_so(tmp_path):
     shutil.copy(ROOT / "claims.yaml", tmp_path)
     html = soup(report.build(tmp_path))

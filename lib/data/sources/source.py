@@ -29,7 +29,7 @@ class File:
 class Source:
     """A public set.
 
-    what: one line. records: molecules in its geometry files, None if not known. about: the same for the reader.
+    what: one line. records: conformers that it packs at the most, None if not known. about: the same for the reader.
     download, disk: GB, None if not known; disk for files and packed set together. licence: as its host states it.
     make(files folder, target folder, limit, workers) packs it and gives a report for every packed file's folder.
     settings: what was decided here (splits, seeds, units), for the card.

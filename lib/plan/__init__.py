@@ -1,0 +1,1 @@
+"""What a profile needs, said before anything starts: `python -m lib.plan paper`."""

@@ -1,0 +1,44 @@
+"""What a run took is noted when it succeeds, and gathered for the report."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lib.paths import ROOT
+from lib.spent import GATHERED, gather, noted, runs_of
+
+
+BUSY = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+
+
+def test_a_note_holds_the_time_and_memory_of_the_processes_inside(tmp_path):
+    with noted("task.one", tmp_path):
+        subprocess.run([sys.executable, "-c", f"b = bytearray(150_000_000)\n{BUSY}"], check=True)
+    note = json.loads((tmp_path / "task.one.json").read_text())
+    assert 0.3 <= note["processor_s"] < 5
+    assert note["wall_s"] >= 0.3
+    assert note["memory_gb"] >= 0.15
+    assert "cores" in note["machine"]
+
+
+def test_a_failed_run_leaves_no_note(tmp_path):
+    with pytest.raises(RuntimeError), noted("task.one", tmp_path):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_newer_notes_replace_older_ones_and_runs_that_are_gone_disappear(tmp_path):
+    target, notes = tmp_path / "compute.json", tmp_path / "notes"
+    target.write_text(json.dumps({"a.x": {"wall_s": 1}, "b.x": {"wall_s": 2}, "gone.x": {"wall_s": 3}}))
+    notes.mkdir()
+    (notes / "b.x.json").write_text(json.dumps({"wall_s": 5}))
+    found = gather(["b.x", "a.x", "c.x"], notes, target)
+    assert found == {"a.x": {"wall_s": 1}, "b.x": {"wall_s": 5}} == json.loads(target.read_text())
+
+
+def test_the_gathered_runs_are_those_of_the_demo_profile_and_cost_less_than_two_hours():
+    spent, runs = json.loads(GATHERED.read_text()), runs_of(ROOT / "profiles" / "demo.yaml")
+    assert set(spent) <= set(runs)
+    assert sum(note["processor_s"] for note in spent.values()) < 2 * 3600
