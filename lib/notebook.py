@@ -83,7 +83,7 @@ def run(source: Path, target: Path, key: str, params: Path = Path("params.yaml")
     import papermill
 
     from lib.show.pages import page
-    from lib.spent import noted
+    from lib.spent import expected, noted
 
     given = parameters(params, key)
     declared = set(papermill.inspect_notebook(str(source)))
@@ -95,14 +95,16 @@ def run(source: Path, target: Path, key: str, params: Path = Path("params.yaml")
     # An interrupted or failed run must not leave an executed notebook that looks finished.
     partial = target.with_suffix(".partial.ipynb")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    if said := expected(key, given):
+        print(f"{key} {said}", flush=True)
     try:
-        with noted(key):
+        with noted(key, given):
             notebook = papermill.execute_notebook(
                 str(source),
                 str(partial),
                 parameters=given,
                 kernel_name="python3",
-                progress_bar=False,
+                progress_bar={"desc": key, "unit": "cell", "mininterval": 30},
                 log_output=True,
                 extra_arguments=["--IPKernelApp.log_level=40"],  # or it warns of TCP, which here stays on this machine
             )

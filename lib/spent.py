@@ -3,6 +3,7 @@
 The report shows the gathered file. The notes themselves are no output of a stage: two runs never take the same time.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -34,8 +35,24 @@ def machine() -> str:
     return said
 
 
+def digest(parameters: dict) -> str:
+    """Of a run's parameters: what a run took tells nothing of the same run with others."""
+    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def expected(key: str, parameters: dict, gathered: Path | None = None) -> str:
+    """How long a run will take, in words, from the last time with these parameters; "" where that is not known."""
+    path = GATHERED if gathered is None else gathered
+    note = json.loads(path.read_text()).get(key, {}) if path.exists() else {}
+    if note.get("parameters") != digest(parameters):
+        return ""
+    minutes = note["wall_s"] / 60
+    length = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{note['wall_s']:.0f} seconds"
+    return f"took {length} when it last ran ({note['machine']})"
+
+
 @contextmanager
-def noted(key: str, folder: Path | None = None) -> Iterator[None]:
+def noted(key: str, parameters: dict, folder: Path | None = None) -> Iterator[None]:
     """Note wall-clock and processor seconds and peak memory (GB) of the processes started inside; none on failure."""
     folder = NOTES if folder is None else folder
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -47,6 +64,7 @@ def noted(key: str, folder: Path | None = None) -> Iterator[None]:
         "processor_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "memory_gb": round(after.ru_maxrss * 1024 / 1e9, 2),  # of the largest process; Linux counts in KiB
         "machine": machine(),
+        "parameters": digest(parameters),
     }
     partial = folder / f".{key}.json"
     partial.write_text(json.dumps(note))

@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from lib.paths import ROOT
-from lib.spent import GATHERED, gather, noted, runs_of
+from lib.spent import GATHERED, expected, gather, noted, runs_of
 
 
 BUSY = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
 
 def test_a_note_holds_the_time_and_memory_of_the_processes_inside(tmp_path):
-    with noted("task.one", tmp_path):
+    with noted("task.one", {"seed": 1}, tmp_path):
         subprocess.run([sys.executable, "-c", f"b = bytearray(150_000_000)\n{BUSY}"], check=True)
     note = json.loads((tmp_path / "task.one.json").read_text())
     assert 0.3 <= note["processor_s"] < 5
@@ -23,8 +23,19 @@ def test_a_note_holds_the_time_and_memory_of_the_processes_inside(tmp_path):
     assert "cores" in note["machine"]
 
 
+def test_the_next_run_is_told_how_long_the_last_one_took(tmp_path):
+    with noted("task.one", {"seed": 1}, tmp_path):
+        pass
+    note = json.loads((tmp_path / "task.one.json").read_text()) | {"wall_s": 200, "machine": "a laptop"}
+    (tmp_path / "all.json").write_text(json.dumps({"task.one": note}))
+    said = expected("task.one", {"seed": 1}, tmp_path / "all.json")
+    assert said == "took 3 minutes when it last ran (a laptop)"
+    assert expected("task.one", {"seed": 2}, tmp_path / "all.json") == ""  # other parameters, another time
+    assert expected("task.two", {"seed": 1}, tmp_path / "all.json") == ""
+
+
 def test_a_failed_run_leaves_no_note(tmp_path):
-    with pytest.raises(RuntimeError), noted("task.one", tmp_path):
+    with pytest.raises(RuntimeError), noted("task.one", {"seed": 1}, tmp_path):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
