@@ -94,15 +94,15 @@ def trajectory(n, seed=0):
     )
 
 
-def write_run(folder, run, frames, topology=".mae"):
-    """One unpacked archive below `folder`."""
+def write_run(folder, run, frames, topology=".mae", lengths=LENGTHS):
+    """One unpacked archive below `folder`, its parts with so many frames."""
     place = folder / f"DESRES-Trajectory_{run}" / run
     place.mkdir(parents=True)
     if topology == ".mae":
         write_mae(place / f"{run}.mae", frames)
     else:
         frames[0].save_pdb(str(place / f"{run}.pdb"))
-    starts = np.cumsum([0, *LENGTHS])
+    starts = np.cumsum([0, *lengths])
     for i, (start, stop) in enumerate(itertools.pairwise(starts)):
         write_part(place / f"{run}-{i:03d}.dcd", frames[start:stop])
     return place

@@ -25,12 +25,19 @@ class Verdict:
 
 
 def read(metric: str, metrics: Path, where: str) -> dict | None:
-    """The leaf at a metric path, None when its file is absent; raises ValueError when the file has no such key."""
+    """The leaf at a metric path, None when its file is absent or says that this was not run.
+
+    A file says so by "not_run": one leaf for all of it, or a leaf for each key that has no numbers. Raises ValueError
+    when the file has no such key.
+    """
     file, keys = split(metric, where)
     path = Path(metrics) / file
     if not path.is_file():
         return None
     leaf = json.loads(path.read_text(encoding="utf-8"))
+    missing = leaf.get("not_run", {})
+    if "value" in missing or keys[0] in missing:
+        return None
     for key in keys:
         if not isinstance(leaf, dict) or key not in leaf:
             has = sorted(leaf) if isinstance(leaf, dict) else repr(leaf)

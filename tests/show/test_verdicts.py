@@ -118,6 +118,16 @@ def test_absent_file_to_compare_with_is_not_run(metrics):
     assert v.verdict(claim(rule=than), metrics).verdict == v.NOT_RUN
 
 
+def test_what_a_file_says_was_not_run_has_no_verdict(metrics):
+    path = metrics / "kinetics" / "ala2.json"
+    tree = json.loads(path.read_text())
+    path.write_text(json.dumps(tree | {"not_run": {"loss": leaf(1, 1)}}))
+    assert v.verdict(claim(metric="kinetics/ala2.json:loss.tokens"), metrics).verdict == v.NOT_RUN
+    assert v.verdict(claim(), metrics).verdict == v.REPRODUCED
+    path.write_text(json.dumps({"not_run": leaf(1, 1)}))
+    assert v.verdict(claim(), metrics).verdict == v.NOT_RUN
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

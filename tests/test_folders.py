@@ -1,0 +1,43 @@
+"""notebooks/22_folders.ipynb on trajectories in the layout of D. E. Shaw Research, and without them."""
+
+import json
+import shutil
+
+import mdtraj
+import pytest
+from desres import write_run
+from support import dvc
+
+from lib.data.trajectories import load_system
+from lib.show.claims import load
+from lib.show.verdicts import NOT_RUN, verdicts
+
+
+@pytest.fixture
+def own(clone, tmp_path):
+    """A clone in the smoke profile, with a short `desres-chignolin` (of another peptide, which nothing asks)."""
+    own = tmp_path / "own"
+    shutil.copytree(clone, own, symlinks=True)
+    lengths = (37,) * 53 + (30,)  # as many parts as the real one has
+    system = load_system("pentapeptide")
+    frames = mdtraj.join(system.frames(i)[:500] for i in range(4))[: sum(lengths)]
+    write_run(own / "data-public/desres-chignolin", "CLN025-0-protein", frames, ".pdb", lengths)
+    text = (own / "profiles/smoke.yaml").read_text()
+    sets = "chignolin: {system: desres-chignolin, lag_ps: 2000.0, stride: 10"
+    assert sets in text
+    (own / "params.yaml").write_text(text.replace(sets, sets.replace("stride: 10", "stride: 2"), 1))
+    return own
+
+
+def test_what_is_here_is_run_and_what_is_not_is_named(own, shipped_data):
+    dvc(own, "repro", "folders@proteins")
+    found = json.loads((own / "metrics/folders/proteins.json").read_text())
+    scores = found["chignolin"]["vamp2"]
+    assert set(scores) == {"distances", "none", "none_random", "submixer", "submixer_random"}
+    assert all(1 <= leaf["value"] <= 3 for leaf in scores.values())  # two outputs and the constant
+    less = found["chignolin"]["vamp2_without_constant"]
+    assert all(less[name]["value"] == pytest.approx(leaf["value"] - 1, abs=1e-5) for name, leaf in scores.items())
+    assert set(found["not_run"]) == {"trp-cage", "villin", "villin-10ns", "smallest_gain_percent"}
+    claims = [claim for claim in load() if claim.stage == "folders"]
+    judged = {v.claim.id for v in verdicts(claims, own / "metrics") if v.verdict != NOT_RUN}
+    assert judged == {"P2-T-chignolin", "P2-R-chignolin-mlp", "P2-R-chignolin-submixer"}
