@@ -55,16 +55,16 @@ def compare(system: System, encoder: str, protocol: Protocol) -> dict[str, list[
         return [with_positions(each, where) for each, where in zip(every, ca)]
 
     found = {"distances": folds(make_features("ca", system, protocol.stride), protocol.seeds)}
-    known, random = tokens(trained), {}
-    for seed in protocol.seeds:
-        random[seed] = tokens(random_encoder(trained.config, seed, protocol.neighbors))
     size = {"channels": trained.config.hidden, "tokens": len(places), "outputs": protocol.settings.outputs}
+    networks, known = {}, tokens(trained)
     for label, options in protocol.mixers.items():
         given = {"name": label} | options
         given["width"] = matched_width(target=protocol.parameters, **size, **given)
-        network = token_network(positions=True, **given)
-        found[label] = folds(known, protocol.seeds, network=network)
-        found[f"{label}, random"] = [
-            fold for seed in protocol.seeds for fold in folds(random[seed], [seed], network=network)
-        ]
+        networks[label] = token_network(positions=True, **given)
+        found[label] = folds(known, protocol.seeds, network=networks[label])
+        found[f"{label}, random"] = []
+    for seed in protocol.seeds:  # one set of random tokens in memory at a time
+        random = tokens(random_encoder(trained.config, seed, protocol.neighbors))
+        for label, network in networks.items():
+            found[f"{label}, random"] += folds(random, [seed], network=network)
     return found

@@ -58,9 +58,9 @@ def sets(profile: dict) -> Iterator[Finding]:
             yield Finding("set", f"data-public/{name} is here")
             continue
         public = public_sets().get(name)
-        size = f"{public.download} GB to fetch, {public.disk} GB packed, licence: {public.licence}" if public else ""
+        size = f"; {public.download} GB to fetch, {public.disk} GB packed, {public.licence}" if public else ""
         mend = f"none needed: `dvc repro` fetches it, and so does `python -m lib.data.sources {name}`"
-        yield Finding("set", f"data-public/{name} is not here" + f"; {size}" * bool(size), mend, warning=True)
+        yield Finding("set", f"data-public/{name} is not here{size}", mend, warning=True)
     for folder in sorted({run["data"] for run in profile["pretrain"].values()}):
         if (ROOT / folder / "molecules.h5").exists():
             yield Finding("set", f"{folder}: {conformers(folder):,} conformers to train on")

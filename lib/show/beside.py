@@ -1,5 +1,7 @@
 """Ours beside the paper's, as a small picture for one row of the claims table: SVG in text, no script, no request."""
 
+from html import escape
+
 from lib.show.claims import is_number
 from lib.show.tables import digits, number, papers_value
 from lib.show.verdicts import Verdict
@@ -39,7 +41,7 @@ def beside(record: Verdict) -> str:
         at = x(papers)
         corners = " ".join(f"{at + dx},{AXIS + dy}" for dx, dy in ((0, -8), (6, 0), (0, 8), (-6, 0)))
         parts.append(f'<polygon points="{corners}" class="papers-mark"/>')
-    said = f"ours {number(ours)}; paper {papers_value(claim)}; the rule holds in the shaded part"
+    said = escape(f"ours {number(ours)}; paper {papers_value(claim)}; the rule holds in the shaded part")
     return (
         f'<svg class="beside" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
         f'aria-label="{said}"><title>{said}</title>{"".join(parts)}</svg>'
