@@ -15,6 +15,11 @@ from lib.data.sources.structures import read_pdb
 from lib.paths import DATA, ROOT
 
 
+def pytest_collection_modifyitems(items):
+    """The whole graph first: it takes longer than all that one worker has to do after it."""
+    items.sort(key=lambda item: item.name != "test_every_stage_runs_in_the_smoke_profile")
+
+
 @pytest.fixture
 def reference():
     """reference("golden/x.npz") -> a file of the outside reference data, or a skip that says what is missing."""
