@@ -127,7 +127,7 @@ def stages(clone: Path, everything: bool) -> list[str]:
 
 
 def data_rows() -> list[Row]:
-    """One row a data set: the largest coordinate difference to its start made again."""
+    """One row a data set: the largest difference to its start made again, of coordinates (Å) or of labels (eV)."""
     from lib.make.pilot import TOLERANCE_A, difference
     from lib.paths import DATA
 
@@ -137,7 +137,7 @@ def data_rows() -> list[Row]:
         # Stored coordinates are rounded, so agreement within the rounding is agreement.
         rows.append(
             Row(
-                f"data/{card.parent.name} made again, Å",
+                f"data/{card.parent.name} made again, Å or eV",
                 0.0,
                 found,
                 TOLERANCE_A,
