@@ -80,6 +80,12 @@ def clone(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def own(clone, tmp_path) -> Path:
+    """A copy of the clone that the test may change."""
+    return shutil.copytree(clone, tmp_path / "own", symlinks=True)
+
+
+@pytest.fixture
 def fresh(clone, tmp_path) -> Path:
     """The clone before its first pull: no results and no cache."""
     made = {clone / name for name in (".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build")}

@@ -1,6 +1,5 @@
 """What a newcomer's clone does with plain DVC commands."""
 
-import shutil
 import subprocess
 import sys
 
@@ -18,13 +17,6 @@ def committed() -> bool:
 
 
 pytestmark = pytest.mark.skipif(not committed(), reason="remote/ or dvc.lock is missing: nothing to pull")
-
-
-@pytest.fixture
-def own(clone, tmp_path):
-    """A copy of the clone that a test may change."""
-    shutil.copytree(clone, tmp_path / "own", symlinks=True)
-    return tmp_path / "own"
 
 
 def test_pull_without_network_then_nothing_to_do(fresh):

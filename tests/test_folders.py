@@ -1,7 +1,6 @@
 """notebooks/22_folders.ipynb on trajectories in the layout of D. E. Shaw Research, and without them."""
 
 import json
-import shutil
 
 import mdtraj
 import pytest
@@ -14,10 +13,8 @@ from lib.show.verdicts import NOT_RUN, verdicts
 
 
 @pytest.fixture
-def own(clone, tmp_path):
+def short(own):
     """A clone in the smoke profile, with a short `desres-chignolin` (of another peptide, which nothing asks)."""
-    own = tmp_path / "own"
-    shutil.copytree(clone, own, symlinks=True)
     lengths = (37,) * 53 + (30,)  # as many parts as the real one has
     system = load_system("pentapeptide")
     frames = mdtraj.join(system.frames(i)[:500] for i in range(4))[: sum(lengths)]
@@ -29,9 +26,9 @@ def own(clone, tmp_path):
     return own
 
 
-def test_what_is_here_is_run_and_what_is_not_is_named(own, shipped_data):
-    dvc(own, "repro", "folders@proteins")
-    found = json.loads((own / "metrics/folders/proteins.json").read_text())
+def test_what_is_here_is_run_and_what_is_not_is_named(short, shipped_data):
+    dvc(short, "repro", "folders@proteins")
+    found = json.loads((short / "metrics/folders/proteins.json").read_text())
     scores = found["chignolin"]["vamp2"]
     assert set(scores) == {"distances", "none", "none_random", "submixer", "submixer_random"}
     assert all(1 <= leaf["value"] <= 3 for leaf in scores.values())  # two outputs and the constant
@@ -39,5 +36,5 @@ def test_what_is_here_is_run_and_what_is_not_is_named(own, shipped_data):
     assert all(less[name]["value"] == pytest.approx(leaf["value"] - 1, abs=1e-5) for name, leaf in scores.items())
     assert set(found["not_run"]) == {"trp-cage", "villin", "villin-10ns", "smallest_gain_percent"}
     claims = [claim for claim in load() if claim.stage == "folders"]
-    judged = {v.claim.id for v in verdicts(claims, own / "metrics") if v.verdict != NOT_RUN}
+    judged = {v.claim.id for v in verdicts(claims, short / "metrics") if v.verdict != NOT_RUN}
     assert judged == {"P2-T-chignolin", "P2-R-chignolin-mlp", "P2-R-chignolin-submixer"}

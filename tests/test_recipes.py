@@ -98,11 +98,10 @@ STAGE = """
 
 
 @pytest.fixture
-def own(clone, tmp_path):
+def small(own):
     """A clone in the smoke profile."""
-    shutil.copytree(clone, tmp_path / "own", symlinks=True)
-    shutil.copy(clone / "profiles/smoke.yaml", tmp_path / "own/params.yaml")
-    return tmp_path / "own"
+    shutil.copy(own / "profiles/smoke.yaml", own / "params.yaml")
+    return own
 
 
 def run(own, *command):
@@ -124,46 +123,46 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-def test_an_encoder(own):
+def test_an_encoder(small):
     assert len([line for line in ENCODER.splitlines() if line.strip()]) <= 30
-    (own / "lib/models/plain.py").write_text(ENCODER)
-    (own / "tests/models/test_plain.py").write_text(BATTERY)
-    said = run(own, "-m", "pytest", "-p", "no:cacheprovider", "tests/models/test_plain.py")
+    (small / "lib/models/plain.py").write_text(ENCODER)
+    (small / "tests/models/test_plain.py").write_text(BATTERY)
+    said = run(small, "-m", "pytest", "-p", "no:cacheprovider", "tests/models/test_plain.py")
     assert re.search(r"\d passed", said), said
-    change(own / "params.yaml", "architecture: et", "architecture: plain")
-    run(own, "tests/closure.py")
-    dvc(own, "repro", "pretrain@spread-0")
-    checkpoint = json.loads(next((own / "artifacts/checkpoints/spread-0").glob("*.json")).read_text())
+    change(small / "params.yaml", "architecture: et", "architecture: plain")
+    run(small, "tests/closure.py")
+    dvc(small, "repro", "pretrain@spread-0")
+    checkpoint = json.loads(next((small / "artifacts/checkpoints/spread-0").glob("*.json")).read_text())
     assert "plain" in json.dumps(checkpoint)
 
 
-def test_a_notebook(own):
+def test_a_notebook(small):
     assert sum(len(text.splitlines()) for kind, text in CELLS if kind == "code") <= 30
     make = {"markdown": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}
     book = nbformat.v4.new_notebook(cells=[make[kind](text) for kind, text in CELLS])
     book.cells[1].metadata["tags"] = ["parameters"]
-    nbformat.write(book, own / "notebooks/77_length.ipynb")
-    strip(own / "notebooks/77_length.ipynb", own / "notebooks/77_length.ipynb")
-    change(own / "dvc.yaml", "      - 90_report\n", "      - 77_length\n      - 90_report\n")
-    change(own / "dvc.yaml", "\n  report:", STAGE)
+    nbformat.write(book, small / "notebooks/77_length.ipynb")
+    strip(small / "notebooks/77_length.ipynb", small / "notebooks/77_length.ipynb")
+    change(small / "dvc.yaml", "      - 90_report\n", "      - 77_length\n      - 90_report\n")
+    change(small / "dvc.yaml", "\n  report:", STAGE)
     for name in ("smoke", "demo", "paper"):
-        change(own / f"profiles/{name}.yaml", "\nreport:", "\nlength:\n  ala2:\n    system: ala2\n\nreport:")
-    change(own / "README.md", "| `90_report` |", "| `77_length` | how long the trajectories are |\n| `90_report` |")
-    shutil.copy(own / "profiles/demo.yaml", own / "params.yaml")
-    run(own, "tests/closure.py")
-    dvc(own, "repro", "length@ala2")
-    assert json.loads((own / "metrics/length/ala2.json").read_text())["frames"]["n"] == 3
+        change(small / f"profiles/{name}.yaml", "\nreport:", "\nlength:\n  ala2:\n    system: ala2\n\nreport:")
+    change(small / "README.md", "| `90_report` |", "| `77_length` | how long the trajectories are |\n| `90_report` |")
+    shutil.copy(small / "profiles/demo.yaml", small / "params.yaml")
+    run(small, "tests/closure.py")
+    dvc(small, "repro", "length@ala2")
+    assert json.loads((small / "metrics/length/ala2.json").read_text())["frames"]["n"] == 3
     checks = "stripped or literals or declares or closure or section or short or title or same_keys or README"
-    run(own, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_pipeline.py", "-k", checks)
+    run(small, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_pipeline.py", "-k", checks)
 
 
-def test_a_system(own):
-    shutil.copy(own / "lib/make/start/pentapeptide.pdb", own / "lib/make/start/mine.pdb")
+def test_a_system(small):
+    shutil.copy(small / "lib/make/start/pentapeptide.pdb", small / "lib/make/start/mine.pdb")
     entry = "\n  mine:\n    folder: data\n    starts: []\n    temperature_K: 300.0\n    friction_per_ps: 1.0\n"
     entry += "    frame_ps: 0.02\n    length_ns: 0.0001\n    chunk_ns: 0.00004\n    trajectories: 2\n    seed: 1\n"
     entry += '    platform: CPU\n    reason: "a trial"\n    workers: 1\n  mini-equilibrium:'
-    change(own / "params.yaml", "\n  mini-equilibrium:", entry)
-    run(own, "-m", "lib.make", "mine")
+    change(small / "params.yaml", "\n  mini-equilibrium:", entry)
+    run(small, "-m", "lib.make", "mine")
     shape = "from lib.data.trajectories import load_system as s; print(s('mine', 'all').positions(1).shape)"
-    assert "(4, 94, 3)" in run(own, "-c", shape)
-    assert json.loads((own / "data/mine/card.json").read_text())["sizes"]["atoms"] == 94
+    assert "(4, 94, 3)" in run(small, "-c", shape)
+    assert json.loads((small / "data/mine/card.json").read_text())["sizes"]["atoms"] == 94

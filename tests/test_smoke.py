@@ -14,9 +14,7 @@ from support import dvc
 from lib.paths import NOTEBOOKS, ROOT
 
 
-def test_every_stage_runs_in_the_smoke_profile(clone, shipped_data, tmp_path):
-    own = tmp_path / "own"
-    shutil.copytree(clone, own, symlinks=True)
+def test_every_stage_runs_in_the_smoke_profile(own, shipped_data):
     shutil.copy(own / "profiles" / "smoke.yaml", own / "params.yaml")
     shutil.rmtree(own / "metrics")
     ran = set(re.findall(r"Running stage '(.+)'", dvc(own, "repro")))
@@ -29,10 +27,8 @@ def test_every_stage_runs_in_the_smoke_profile(clone, shipped_data, tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
-def test_notebook_runs_alone_from_its_own_folder(path, clone, tmp_path):
+def test_notebook_runs_alone_from_its_own_folder(path, own, tmp_path):
     """With its default parameters, as JupyterLab opens it: the kernel starts in notebooks/."""
-    own = tmp_path / "own"
-    shutil.copytree(clone, own, symlinks=True)
     subprocess.run(
         [sys.executable, "-m", "papermill", path.name, str(tmp_path / "out.ipynb"), "--no-progress-bar"],
         cwd=own / "notebooks",

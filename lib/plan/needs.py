@@ -14,6 +14,7 @@ from lib.data.sources import public_sets
 from lib.data.sources.__main__ import other_sets
 from lib.data.sources.fetch import AGENT
 from lib.data.sources.source import Source
+from lib.data.systems import PUBLIC
 from lib.doctor import Finding
 from lib.paths import DATA, ROOT
 
@@ -27,8 +28,7 @@ ATOM_BYTES = 3 * 4 + 8  # a position and an element on the device, where a set i
 def findings(profile: dict) -> Iterator[Finding]:
     """Everything that is to be known before the profile starts, one line each."""
     yield from sets(profile)
-    away = [source for name, source in public_sets().items() if name in profile.get("fetch", {}) and not packed(name)]
-    for source in away:
+    for source in missing(profile):
         yield from access(source)
     yield disk(profile)
     yield memory(profile)
@@ -37,8 +37,13 @@ def findings(profile: dict) -> Iterator[Finding]:
 
 def packed(name: str) -> bool:
     """Whether a public set is here, whole: its card is written last, HomologyTAPE's one file as well."""
-    folder = ROOT / "data-public" / name
+    folder = ROOT / PUBLIC.name / name
     return (folder / "card.json").exists() or (folder / "domains.h5").exists()
+
+
+def missing(profile: dict) -> list[Source]:
+    """The molecule sets that the profile fetches and that are not here."""
+    return [source for name, source in public_sets().items() if name in profile["fetch"] and not packed(name)]
 
 
 def conformers(folder: str) -> int | None:
@@ -53,7 +58,7 @@ def conformers(folder: str) -> int | None:
 
 def sets(profile: dict) -> Iterator[Finding]:
     """One finding for each set that the profile pre-trains on or fetches."""
-    for name in profile.get("fetch", {}):
+    for name in profile["fetch"]:
         if packed(name):
             yield Finding("set", f"data-public/{name} is here")
             continue
@@ -64,7 +69,7 @@ def sets(profile: dict) -> Iterator[Finding]:
     for folder in sorted({run["data"] for run in profile["pretrain"].values()}):
         if (ROOT / folder / "molecules.h5").exists():
             yield Finding("set", f"{folder}: {conformers(folder):,} conformers to train on")
-        elif Path(folder).name not in profile.get("fetch", {}):
+        elif Path(folder).name not in profile["fetch"]:
             known = Path(folder).name in public_sets().keys() | other_sets().keys()
             mend = "name it under `fetch` in the profile" if known else "`dvc pull`, or `make data`"
             yield Finding("set", f"{folder} is not here", mend)
@@ -89,8 +94,7 @@ def access(source: Source, patience: float = ANSWER_S) -> Iterator[Finding]:
 def disk(profile: dict, free: int | None = None) -> Finding:
     """Whether what is missing fits on the disk; free: bytes, None asks the machine."""
     free = shutil.disk_usage(ROOT).free if free is None else free
-    away = {name for name in profile.get("fetch", {}) if not packed(name)}
-    wanted = ROOM_GB + sum(gigabytes(public_sets()[name].disk) for name in away & public_sets().keys())
+    wanted = ROOM_GB + sum(gigabytes(source.disk) for source in missing(profile))
     mend = "" if free >= wanted * 1e9 else "make room, or link data-public/ to a larger disk"
     return Finding("disk", f"{free / 1e9:.0f} GB free, at least {wanted:.0f} GB wanted", mend)
 
