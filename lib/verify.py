@@ -1,7 +1,8 @@
 """Execute the pipeline again in a temporary clone and compare every committed metric with the fresh one.
 
 A replay of cached results proves nothing. By default every stage after the checkpoints runs again; --all pre-trains
-too and makes the start of each data set again. Exit status: 0 same bits, 1 within tolerance, 2 different.
+too, sizes of the scaling curves included, and makes the start of each data set again. Exit status: 0 same bits,
+1 within tolerance, 2 different.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from lib.paths import ROOT
 
 SAME, WITHIN, DIFFERENT = range(3)
 WORDS = ("same bits", "within tolerance", "DIFFERENT")
-CHECKPOINT_STAGE = "pretrain"
+CHECKPOINTS = ("strip", "fetch", "mixture", "pretrain", "scaling")  # stages that train encoders, and those before them
 
 
 @dataclass
@@ -123,11 +124,11 @@ def stages(clone: Path, everything: bool) -> list[str]:
     with Repo(str(clone)) as repo:
         order = list(networkx.dfs_postorder_nodes(repo.index.graph))
     names = [stage.name for stage in order if hasattr(stage, "name")]  # data.dvc has none
-    return [name for name in names if everything or name.split("@")[0] not in ("strip", CHECKPOINT_STAGE)]
+    return [name for name in names if everything or name.split("@")[0] not in CHECKPOINTS]
 
 
 def data_rows() -> list[Row]:
-    """One row a data set: the largest coordinate difference to its start made again."""
+    """One row a data set: the largest difference to its start made again, of coordinates (Å) or of labels (eV)."""
     from lib.make.pilot import TOLERANCE_A, difference
     from lib.paths import DATA
 
@@ -137,7 +138,7 @@ def data_rows() -> list[Row]:
         # Stored coordinates are rounded, so agreement within the rounding is agreement.
         rows.append(
             Row(
-                f"data/{card.parent.name} made again, Å",
+                f"data/{card.parent.name} made again, Å or eV",
                 0.0,
                 found,
                 TOLERANCE_A,
@@ -166,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, help="CPU threads instead of those in params.yaml")
     chosen = parser.parse_args(arguments)
     for change in chosen.set:
-        if change.startswith(CHECKPOINT_STAGE) and not chosen.all:
+        if change.split(".")[0] in CHECKPOINTS and not chosen.all:
             raise SystemExit(f"{change} changes a pre-training, which runs again with --all (ALL=1) only")
     if git("status", "--porcelain"):
         print("note: uncommitted changes are not verified, only HEAD is", flush=True)

@@ -74,6 +74,12 @@ def test_hosts_are_asked_and_no_more(root):
     assert "refused" in silent.found
 
 
+def test_a_set_that_a_stage_makes_does_not_stop(root):
+    (finding,) = needs.sets(profile(a={"data": "artifacts/mixtures/both"}))
+    assert not finding.mend
+    assert "a stage makes it" in finding.found
+
+
 def test_a_full_disk_stops(root):
     assert needs.disk(profile(a={"data": "data/mine"}), free=10**9).mend
     assert not needs.disk(profile(a={"data": "data/mine"}), free=10**11).mend

@@ -12,6 +12,7 @@ PICTURES = {
     "docs/scores.png": "kinetics_ala2/scores.png",
     "docs/transfer.png": "transfer_all/error.png",
     "docs/kfold.png": "symmetry_all/kfold.png",
+    "docs/scaling.png": "scaling_width-equilibrium/loss.png",
 }
 
 

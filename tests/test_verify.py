@@ -73,11 +73,14 @@ def test_the_worst_row_is_the_exit_status(capsys):
 def test_stages_are_executed_in_the_order_of_the_graph(clone):
     after = stages(clone, everything=False)
     params = YAML(typ="safe").load(ROOT / "params.yaml")
-    expected = {f"{name}@{run}" for name in set(params) - {"data", "pretrain"} for run in params[name]}
+    before = {"data", "fetch", "mixture", "pretrain", "scaling"}
+    expected = {f"{name}@{run}" for name in set(params) - before for run in params[name]}
     assert set(after) == expected
     assert after[-1] == "report@all"
     whole = stages(clone, everything=True)
     assert whole.index("strip@10_pretrain") < whole.index("pretrain@equilibrium") < whole.index("kinetics@ala2")
+    assert whole.index("mixture@both") < whole.index("pretrain@both-0") < whole.index("proteins@mini")
+    assert whole.index("scaling@cutoff") < whole.index("smoothing@protein")
 
 
 def test_a_changed_seed_that_nothing_would_use_is_refused():

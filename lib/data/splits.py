@@ -1,4 +1,4 @@
-"""Which molecules train, validate and test: by parent molecule, at random, or by scaffold."""
+"""Which molecules train, validate and test: by parent molecule, at random, by scaffold, or by time."""
 
 import numpy as np
 
@@ -40,6 +40,18 @@ def usual(molecules: int, train: int, validation: int, least: int, seed: int) ->
     """(n,) uint8 split at random in a set's usual numbers, or 80 / 10 / 10 % where no more than `least` were packed."""
     sizes = (train, validation) if molecules > least else (int(0.8 * molecules), int(0.1 * molecules))
     return at_random(molecules, *sizes, seed)
+
+
+def by_time(trajectories: int, frames: int, held_out: tuple[float, float]) -> np.ndarray:
+    """(trajectories * frames,) uint8 split: the first frames of every trajectory train, the last are for the test.
+
+    held_out: shares of validation and test. Raises ValueError if a side would be empty.
+    """
+    validation, test = (round(share * frames) for share in held_out)
+    if min(validation, test) < 1 or validation + test >= frames:
+        raise ValueError(f"{held_out} held out of {frames} frames, expected some for each of the three sides")
+    own = np.repeat([TRAIN, VALIDATION, TEST], [frames - validation - test, validation, test]).astype(np.uint8)
+    return np.tile(own, trajectories)
 
 
 def murcko(smiles: str) -> str:

@@ -11,7 +11,13 @@ from lib.paths import NOTEBOOKS, ROOT, SCRATCH
 
 def notebook_of(parameters: dict) -> str:
     """The notebook that makes a set, by a parameter that only it has."""
-    telling = {"road": "00_data_molecules", "folds": "00_data_folds"}
+    telling = {
+        "road": "00_data_molecules",
+        "folds": "00_data_folds",
+        "dipeptides": "00_data_windows",
+        "levels": "00_data_levels",
+        "photon_eV": "00_data_forces",
+    }
     return next((name for key, name in telling.items() if key in parameters), "00_data_dynamics")
 
 

@@ -17,7 +17,8 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def write_card(folder: Path, what: str, engine: str, packages: list[str], settings: dict, sizes: dict, units: dict):
-    """Write folder/card.json about every other file in `folder`; `settings` holds seeds and the reasons for choices."""
+    """Write folder/card.json about every other file below `folder`; `settings` holds seeds and reasons for choices."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "card.json" and p.suffix != ".tmp"]
     card = {
         "name": folder.name,
         "what": what,
@@ -27,7 +28,7 @@ def write_card(folder: Path, what: str, engine: str, packages: list[str], settin
         "sizes": sizes,
         "units": units,
         "licence": LICENCE,
-        "sha256": {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.name != "card.json" and p.suffix != ".tmp"},
+        "sha256": {p.relative_to(folder).as_posix(): sha256(p) for p in files},
     }
     partial = folder / "card.json.tmp"
     partial.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")

@@ -7,7 +7,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from lib.data.molecules import MoleculeSet, concatenate, load, save
+from lib.data.molecules import MoleculeSet, concatenate, load
+from lib.data.sources.records import Records
+from lib.data.sources.spool import Spool
 
 
 def pack(records: list[dict]) -> MoleculeSet:
@@ -19,9 +21,18 @@ def pack(records: list[dict]) -> MoleculeSet:
         np.concatenate([[0], np.cumsum(sizes)]),
         np.zeros(len(records), np.uint8),
         np.array([r["smiles"] for r in records]),
-        {k: np.array([r["molecule"][k] for r in records], np.float32) for k in records[0]["molecule"]},
+        {k: np.array([r["molecule"][k] for r in records], float) for k in records[0]["molecule"]},
         {k: np.concatenate([r["atom"][k] for r in records]).astype(np.float32) for k in records[0]["atom"]},
     )
+
+
+def write(molecules: MoleculeSet, path: Path) -> None:
+    """Write a packed file as the public sets are: per-molecule targets in float64, not compressed, to be mapped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = {name: getattr(molecules, name) for name in ("z", "pos", "sizes", "smiles", "molecule", "atom")}
+    with Spool(path.with_suffix(".spool")) as spool:
+        spool.add(Records(position=np.arange(len(molecules)), seen=len(molecules), **own))
+        spool.finish(path, molecules.split)
 
 
 def in_chunks(function: Callable, inputs: Iterable[tuple], scratch: Path, size: int, workers: int) -> MoleculeSet:
@@ -40,7 +51,7 @@ def in_chunks(function: Callable, inputs: Iterable[tuple], scratch: Path, size: 
             raise ValueError(
                 f"none of the {len(chunk)} inputs from {chunk[0]} on gave a geometry; raise the chunk size"
             )
-        save(pack(records), path)
+        write(pack(records), path)
 
     inputs = list(inputs)
     paths = {scratch / f"chunk-{start:06d}.h5": inputs[start : start + size] for start in range(0, len(inputs), size)}

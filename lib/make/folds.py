@@ -1,5 +1,6 @@
 """Domains of a hierarchy as SCOP's: a fold is a topology, a superfamily a design, a family lengths and a sequence."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from lib.data.domains import RESIDUES, SPLITS, DomainSet, atom_codes, join, load, save
 from lib.make.backbone import build, oxygens
+from lib.make.card import versions
 from lib.make.relaxation import relax
 from lib.make.topologies import Design, arrange, first_design
 
@@ -44,6 +46,7 @@ PALETTE = {
     "L surface": "GGNDSKTE",
 }
 ONE_LETTER = dict(zip("ARNDCQEGHILKMFPSTWYV", RESIDUES))
+PACKAGES = ("openmm", "pdbfixer", "scipy", "numpy")  # whose versions are part of the recipe
 SHAKE = 0.2  # Å, and twice that in degrees: between members of one family
 MUTATED = 0.3  # share of the places at which a member departs from its family
 ATTEMPTS = 12  # at a member whose loops do not close or whose clashes stay
@@ -136,14 +139,29 @@ def pack(topology, pos: np.ndarray, name: str, group: str, split: str, label: in
     )
 
 
-def make_all(folds: list[str], members: int, seed: int, scratch: Path, workers: int) -> DomainSet:
+def stored(folder: Path, folds: list[str], seed: int) -> DomainSet | None:
+    """The set that already lies in `folder`, to go on from; None where there is none or another recipe made it."""
+    card = folder / "card.json"
+    if not (card.exists() and (folder / "domains.h5").exists()):
+        return None
+    made = json.loads(card.read_text())
+    same = made["versions"] == versions(*PACKAGES)
+    same &= all(made["settings"].get(k) == v for k, v in (("folds", folds), ("seed", seed)))
+    return load(folder / "domains.h5") if same else None
+
+
+def make_all(
+    folds: list[str], members: int, seed: int, scratch: Path, workers: int, start: DomainSet | None = None
+) -> DomainSet:
     """The first `members` places of PLAN of every fold: each place is one file in `scratch`, written when complete.
 
-    A second call makes only what is missing. Raises ValueError for more members than PLAN has.
+    A second call makes only what is missing; domains of `start` (`stored`) are taken as they are. Raises ValueError for
+    more members than PLAN has.
     """
     if not 1 <= members <= len(PLAN):
         raise ValueError(f"members is {members}, expected 1 to {len(PLAN)} a fold")
     paths = [scratch / f"{fold:02d}-{place:02d}.h5" for place in range(members) for fold in range(len(folds))]
+    have = {} if start is None else {name: i for i, name in enumerate(start.name)}
 
     def one(path: Path) -> None:
         fold, place = map(int, path.stem.split("-"))
@@ -151,6 +169,12 @@ def make_all(folds: list[str], members: int, seed: int, scratch: Path, workers: 
         save(made, path) if made else path.with_suffix(".failed").touch()
 
     missing = [p for p in paths if not p.exists() and not p.with_suffix(".failed").exists()]
+    for path in missing:
+        superfamily, family, member, _ = PLAN[int(path.stem[3:])]
+        known = have.get(f"{folds[int(path.stem[:2])]}.{superfamily}.{family}.{member}")
+        if known is not None:
+            save(start.take([known]), path)
+    missing = [path for path in missing if not path.exists()]
     jobs = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(one)(path) for path in missing)
     for _ in tqdm(jobs, total=len(missing), desc=scratch.name, unit="domain", mininterval=30):
         pass

@@ -1,5 +1,6 @@
 """Distinct small and drug-like molecules, recombined from fragments at random with RDKit."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,16 @@ def join(a: Chem.Mol, b: Chem.Mol, random: np.random.Generator) -> Chem.Mol | No
     return None if problem else mol
 
 
-def draw(random: np.random.Generator, heavy: tuple[int, int]) -> str | None:
+def draw(
+    random: np.random.Generator, heavy: tuple[int, int], fragments: dict[str, list[str]] = FRAGMENTS
+) -> str | None:
     """Canonical SMILES of one random molecule with heavy[0] to heavy[1] non-hydrogen atoms, or None."""
     kinds, weights = zip(*SHARES.items())
     # Small molecules are few and are found often; a geometric target size keeps them and still reaches 20 atoms.
     target = heavy[0] + random.geometric(0.24) - 1
     mol = None
     while mol is None or mol.GetNumHeavyAtoms() < target:
-        smiles = random.choice(FRAGMENTS[random.choice(kinds, p=weights)])
+        smiles = random.choice(fragments[random.choice(kinds, p=weights)])
         fragment = Chem.MolFromSmiles(smiles)
         mol = fragment if mol is None else join(mol, fragment, random)
         if mol is None or mol.GetNumHeavyAtoms() > heavy[1]:
@@ -77,12 +80,24 @@ def draw(random: np.random.Generator, heavy: tuple[int, int]) -> str | None:
     return Chem.MolToSmiles(mol)
 
 
-def enumerate_molecules(n: int, heavy: tuple[int, int], seed: int) -> list[str]:
-    """`n` distinct canonical SMILES in the order in which they were found; the same for the same seed."""
+def enumerate_molecules(
+    n: int, heavy: tuple[int, int], seed: int, elements: Collection[str] = (), without: Collection[str] = ()
+) -> list[str]:
+    """`n` distinct canonical SMILES in the order in which they were found; the same for the same seed.
+
+    elements: the only symbols allowed beside hydrogen, none for all. without: SMILES to leave out.
+    """
     random = np.random.default_rng(seed)
     found: dict[str, None] = {}  # a dict keeps the order
+    without = frozenset(without)
+    fragments = {kind: [s for s in own if made_of(s, elements)] for kind, own in FRAGMENTS.items()}
     while len(found) < n:
-        smiles = draw(random, heavy)
-        if smiles is not None:
+        smiles = draw(random, heavy, fragments)
+        if smiles is not None and smiles not in without:
             found.setdefault(smiles)
     return list(found)
+
+
+def made_of(smiles: str, elements: Collection[str]) -> bool:
+    """Has a molecule no other elements than these beside hydrogen? No elements stand for all."""
+    return not elements or {atom.GetSymbol() for atom in Chem.MolFromSmiles(smiles).GetAtoms()} <= set(elements)

@@ -103,4 +103,6 @@ def all_left_handed(topology: app.Topology, positions: np.ndarray) -> bool:
     """Whether every residue that has a CB is left-handed."""
     at = [{atom.name: positions[atom.index] for atom in residue.atoms()} for residue in topology.residues()]
     chiral = [atoms for atoms in at if "CB" in atoms]
+    if not chiral:  # glycine alone
+        return True
     return bool(left_handed(*(np.stack([a[name] for a in chiral]) for name in ("N", "CA", "C", "CB"))).all())

@@ -11,6 +11,7 @@ from tblite.interface import Calculator
 HARTREE = 27.211386245988  # eV
 BOHR = 0.529177210903  # Å
 HARTREE_PER_BOHR = HARTREE / BOHR  # eV/Å
+DEBYE = 2.541746473  # D of one e a0
 BOLTZMANN = 8.617333262e-5  # eV/K
 ACCURACY_EV_A = 0.05  # largest force component of a relaxed geometry
 
@@ -32,10 +33,14 @@ class Xtb:
             -np.asarray(self.result["gradient"]) * HARTREE_PER_BOHR,
         )
 
-    def gap(self) -> float:
-        """LUMO - HOMO (eV) of the last geometry."""
+    def frontier(self) -> tuple[float, float]:
+        """HOMO and LUMO (eV) of the last geometry."""
         energies, filled = self.result["orbital-energies"], self.result["orbital-occupations"] > 1
-        return float(energies[~filled].min() - energies[filled].max()) * HARTREE
+        return float(energies[filled].max()) * HARTREE, float(energies[~filled].min()) * HARTREE
+
+    def dipole(self) -> float:
+        """Dipole moment (D) of the last geometry."""
+        return float(np.linalg.norm(self.result["dipole"])) * DEBYE
 
 
 def embed(smiles: str, seed: int) -> Chem.Mol | None:
@@ -65,8 +70,11 @@ def numbers(mol: Chem.Mol) -> np.ndarray:
     return np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], np.uint8)
 
 
-def relax(smiles: str, seed: int) -> dict | None:
-    """Geometry at the nearest GFN2-xTB minimum with its energy and gap; None where any step fails."""
+def characterise(smiles: str, seed: int) -> dict | None:
+    """Geometry at the nearest GFN2-xTB minimum with the targets of QM9 that a single point gives.
+
+    Energy, HOMO, LUMO, gap and dipole; None where RDKit finds no conformer, xTB does not converge, or bonds change.
+    """
     mol = embed(smiles, seed)
     if mol is None:
         return None
@@ -91,7 +99,16 @@ def relax(smiles: str, seed: int) -> dict | None:
         return None
     if np.abs(forces).max() > 2 * ACCURACY_EV_A or not same_bonds(mol, pos):
         return None
-    return {"smiles": smiles, "z": z, "pos": pos, "molecule": {"energy_eV": energy, "gap_eV": xtb.gap()}, "atom": {}}
+    homo, lumo = xtb.frontier()
+    labels = {"energy_eV": energy, "homo_eV": homo, "lumo_eV": lumo, "gap_eV": lumo - homo, "mu_D": xtb.dipole()}
+    return {"smiles": smiles, "z": z, "pos": pos, "molecule": labels, "atom": {}}
+
+
+def relax(smiles: str, seed: int) -> dict | None:
+    """The same with energy and gap alone."""
+    if (record := characterise(smiles, seed)) is None:
+        return None
+    return record | {"molecule": {name: record["molecule"][name] for name in ("energy_eV", "gap_eV")}}
 
 
 ROTATABLE = Chem.MolFromSmarts("[!$(*#*)&!D1]-&!@[!$(*#*)&!D1]")

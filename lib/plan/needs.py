@@ -69,6 +69,8 @@ def sets(profile: dict) -> Iterator[Finding]:
     for folder in sorted({run["data"] for run in profile["pretrain"].values()}):
         if (ROOT / folder / "molecules.h5").exists():
             yield Finding("set", f"{folder}: {conformers(folder):,} conformers to train on")
+        elif folder.startswith("artifacts/"):
+            yield Finding("set", f"{folder}: not here yet, a stage makes it")
         elif Path(folder).name not in profile["fetch"]:
             known = Path(folder).name in public_sets().keys() | other_sets().keys()
             mend = "name it under `fetch` in the profile" if known else "`dvc pull`, or `make data`"

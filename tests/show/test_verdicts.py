@@ -98,13 +98,14 @@ def metrics(tmp_path):
     return tmp_path
 
 
-def test_all_five_verdicts(metrics):
+def test_all_verdicts(metrics):
     claims = [
         claim(),
         claim(rule={"kind": "negative"}),
         claim(metric="kinetics/ala2.json:gain.random"),
         claim(metric="kinetics/villin.json:gain.tokens"),
         claim(stage=None, metric=None),
+        claim(stage=None, metric=None, rule=None),
     ]
     records = v.verdicts(claims, metrics)
     assert [record.verdict for record in records] == list(v.VERDICTS)
@@ -144,10 +145,12 @@ def test_unknown_metric_or_unlike_unit_is_refused(metrics, change, message):
 
 
 def test_written_verdicts(metrics, tmp_path):
-    records = v.verdicts([claim(), claim(id="Y", stage=None, metric=None)], metrics)
+    schematic = claim(id="Z", stage=None, metric=None, rule=None)
+    records = v.verdicts([claim(), claim(id="Y", stage=None, metric=None), schematic], metrics)
     v.write(records, tmp_path / "claims.json")
     stored = json.loads((tmp_path / "claims.json").read_text())
     assert stored["X"] == {"verdict": v.REPRODUCED, "ours": leaf(1, 3, "%")}
     assert stored["Y"] == {"verdict": v.NOT_BUILT}
+    assert stored["Z"] == {"verdict": v.NO_RULE}
     assert stored["counts"][v.REPRODUCED] == 1
     assert not list(tmp_path.glob("*.tmp"))

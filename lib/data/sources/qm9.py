@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.data.composition import atomref, of_atoms
 from lib.data.sources import sdf
 from lib.data.sources.labels import table
 from lib.data.sources.pack import Report, pack
@@ -69,23 +70,12 @@ def uncharacterised(path: Path) -> np.ndarray:
     return found
 
 
-def atomref(target: str) -> dict[int, float]:
-    """{atomic number: energy in eV of the free atom} for u0_eV, u_eV, h_eV and g_eV; zeros for the other targets."""
-    from torch_geometric.datasets.qm9 import atomrefs  # the values that came with the set, in eV
-
-    values = atomrefs.get(TARGETS[target][2], [0.0] * 5)
-    return dict(zip((1, 6, 7, 8, 9), values))
-
-
 def less_atoms(z: np.ndarray, offsets: np.ndarray, values: np.ndarray, target: str) -> np.ndarray:
     """(n,) float64: `values` of a target less those of the free atoms; z: (N,), offsets: (n + 1,).
 
     Total energies need float64; subtract before anything makes float32 of them, whose step is 1 meV at 10,000 eV.
     """
-    table = np.zeros(256)
-    for number, value in atomref(target).items():
-        table[number] = value
-    return np.asarray(values, float) - np.add.reduceat(table[np.asarray(z)], np.asarray(offsets)[:-1])
+    return np.asarray(values, float) - of_atoms(z, offsets, atomref(target))
 
 
 def make(raw: Path, target: Path, limit: int | None, workers: int | None) -> dict[Path, Report]:
