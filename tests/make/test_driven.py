@@ -153,15 +153,15 @@ def test_a_set_is_compared_with_the_same_made_again(turned, tmp_path):
 
 
 @pytest.mark.parametrize("key", MOLECULES)
-def test_the_shipped_set_is_split_by_time_and_reaches_what_it_should(shipped_data, key):
+def test_the_shipped_set_is_split_by_time_and_goes_far_from_equilibrium(shipped_data, key):
     if not (shipped_data / "mini-xxmd").exists():
         pytest.skip("data/mini-xxmd is not made yet: `python -m lib.make mini-xxmd`")
     own = load(shipped_data / "mini-xxmd" / key / "molecules.h5")
     assert len(own) >= 1000
     assert (own.sizes == ATOMS[key]).all()
     table = reached(own, key, 100)
-    counted = table.groupby("split")[["twisted", "stretched"]].sum()
-    assert (counted.to_numpy() >= 5).all(), counted
+    counted = table[["twisted", "stretched"]].sum()
+    assert (counted >= 50).all(), counted
     for _, line in table.groupby("trajectory"):
         assert line.split.tolist() == ["train"] * 50 + ["validation"] * 25 + ["test"] * 25
     row = int(table.energy_eV.argmax())
