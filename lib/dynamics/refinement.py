@@ -54,8 +54,9 @@ def refine(trajectories, labels, weights, lag: int, generator, settings: Setting
     parts = Parts(trajectories, weights, lag, settings)
     mean, spread = parts.train.moments()
     spread[spread < CONSTANT * spread.max()] = 1.0
-    lobe = network(mean.numpy(), spread.numpy(), settings, generator).to(settings.device)
-    means, counts = transform(lobe, trajectories), [1 + max(int(x.max()) for x in labels)]
+    lobe = network(mean.numpy(), spread.numpy(), settings.of_lobe, generator).to(settings.device)
+    means = [found[:, : settings.outputs] for found in transform(lobe, trajectories)]
+    counts = [1 + max(int(x.max()) for x in labels)]
     prior = representatives(trajectories, means, labels, counts[0])
     model = Bottleneck(lobe, prior, settings, generator).to(settings.device)
     history, changes, failed, calm = [], [], "", 0

@@ -9,7 +9,7 @@ state that is predicted from its mean, states that no frame is given vanish, and
 with the prior r(z) = sum_k w_k p(z | u_k) over one representative frame u_k of each state.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,13 +19,21 @@ from torch.nn import functional as F
 from lib.dynamics.vampnet import mlp, transform
 
 
+VARIANCES = ("shared", "own")
+LOWEST = -10.0  # logarithm of a frame's own variance, which lies between this and 0 (Wang & Tiwary's code)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How SPIB is trained. `outputs` and `hidden` are those of the lobe, as for a VAMPnet."""
+    """How SPIB is trained. `outputs` and `hidden` are those of the lobe, as for a VAMPnet.
+
+    Raises ValueError for another word than VARIANCES.
+    """
 
     outputs: int = 2  # dimensions of z
     hidden: tuple[int, ...] = (64, 64)
     decoder: tuple[int, ...] = (64,)  # hidden layers of the decoder
+    variance: str = "shared"  # one learned number (package spib 1.1, P2), or each frame its "own" (Wang & Tiwary 2021)
     beta: float = 1e-2  # weight of the KL term
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -40,19 +48,28 @@ class Settings:
     buffer: int | None = None  # frames in memory at a time; None for all of them
     device: str = "cpu"  # where the network is trained
 
+    def __post_init__(self):
+        if self.variance not in VARIANCES:
+            raise ValueError(f"variance is {self.variance!r}, expected one of {', '.join(VARIANCES)}")
+
+    @property
+    def of_lobe(self) -> "Settings":
+        """The same for the lobe, which also gives the variances where each frame has its own."""
+        return replace(self, outputs=2 * self.outputs) if self.variance == "own" else self
+
 
 class Bottleneck(nn.Module):
     """Frames (frame, ...) -> Gaussian in z -> log-probabilities of states a lag later.
 
-    lobe: (frame, ...) -> (frame, outputs), the mean of z; the variance is one learned number. representatives:
-    (state, ...) frames, as many as there are states, from which the lobe makes the prior.
+    lobe: (frame, ...) -> (frame, outputs), the mean of z, or (frame, 2 outputs) where each frame has its own variances.
+    representatives: (state, ...) frames, as many as there are states, from which the lobe makes the prior.
     """
 
     def __init__(self, lobe: nn.Module, representatives: torch.Tensor, settings: Settings, generator: torch.Generator):
         super().__init__()
-        self.lobe = lobe
+        self.lobe, self.outputs = lobe, settings.outputs
         self.decoder = mlp((settings.outputs, *settings.decoder, len(representatives)), generator)
-        self.log_variance = nn.Parameter(torch.zeros(()))
+        self.log_variance = nn.Parameter(torch.zeros(())) if settings.variance == "shared" else None
         self.prior_logits = nn.Parameter(torch.zeros(len(representatives)))
         self.register_buffer("representatives", representatives)
 
@@ -60,14 +77,18 @@ class Bottleneck(nn.Module):
     def states(self) -> int:
         return len(self.representatives)
 
-    def log_gaussian(self, z: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-        """log N(z; mean, variance) over the last axis, without the 2 pi, which cancels in the loss."""
-        return -0.5 * ((z - mean).square() / self.log_variance.exp() + self.log_variance).sum(-1)
+    def gaussian(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean (frame, outputs) of z and logarithm of its variance, () or (frame, outputs), of frames (frame, ...)."""
+        found = self.lobe(frames)
+        if self.log_variance is not None:
+            return found, self.log_variance
+        mean, spread = found.split(self.outputs, dim=-1)
+        return mean, LOWEST * spread.sigmoid()
 
     def log_prior(self, z: torch.Tensor) -> torch.Tensor:
         """log r(z) (frame,) of z (frame, outputs)."""
-        centres = self.lobe(self.representatives)
-        return (self.prior_logits.log_softmax(0) + self.log_gaussian(z[:, None], centres)).logsumexp(1)
+        components = log_gaussian(z[:, None], *self.gaussian(self.representatives))
+        return (self.prior_logits.log_softmax(0) + components).logsumexp(1)
 
     def terms(
         self, frames: torch.Tensor, later: torch.Tensor, noise: torch.Tensor
@@ -76,9 +97,10 @@ class Bottleneck(nn.Module):
 
         frames: (frame, ...); later: (frame,) int64 states a lag later; noise: (frame, outputs) standard normal.
         """
-        mean = self.lobe(frames)
-        z = mean + (0.5 * self.log_variance).exp() * noise
-        return F.cross_entropy(self.decoder(z), later, reduction="none"), self.log_gaussian(z, mean) - self.log_prior(z)
+        mean, log_variance = self.gaussian(frames)
+        z = mean + (0.5 * log_variance).exp() * noise
+        kl = log_gaussian(z, mean, log_variance) - self.log_prior(z)
+        return F.cross_entropy(self.decoder(z), later, reduction="none"), kl
 
     def keep(self, states: torch.Tensor) -> None:
         """Drop all states but these, (n,) int64, from the decoder and the prior. An optimiser must be made anew."""
@@ -97,9 +119,14 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.prior_logits)
 
 
+def log_gaussian(z: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """log N(z; mean, variance) over the last axis, without the 2 pi, which cancels in the loss."""
+    return -0.5 * ((z - mean).square() / log_variance.exp() + log_variance).sum(-1)
+
+
 def latent_means(model: Bottleneck, trajectories: list[np.ndarray]) -> list[np.ndarray]:
     """Mean of z (frame, outputs) float64 of each trajectory of features (frame, ...)."""
-    return transform(model.lobe, trajectories)
+    return [found[:, : model.outputs] for found in transform(model.lobe, trajectories)]
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ python -m lib.show.claims              prints the verdicts
 python -m lib.show.claims README.md    also rewrites the table between the markers in README.md
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from numbers import Real
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Claim:
     metric: str | None
     rule: dict | None
     note: str
+    question: str = ""
 
 
 def load(path: Path = ROOT / "claims.yaml") -> list[Claim]:
@@ -56,14 +57,14 @@ def load(path: Path = ROOT / "claims.yaml") -> list[Claim]:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} holds {type(entries).__name__}, expected a list of claims")
-    expected, seen, claims = [field.name for field in fields(Claim)], set(), []
+    expected, seen, claims = {field.name: field.default is MISSING for field in fields(Claim)}, set(), []
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict):
-            raise ValueError(f"{path}: entry {number} is {entry!r}, expected the fields {expected}")
+            raise ValueError(f"{path}: entry {number} is {entry!r}, expected the fields {list(expected)}")
         where = f"{path}: claim {entry.get('id', f'number {number}')!r}"
         if unknown := [key for key in entry if key not in expected]:
-            raise ValueError(f"{where} has unknown fields {unknown}; a claim has {expected}")
-        if missing := [key for key in expected if key not in entry]:
+            raise ValueError(f"{where} has unknown fields {unknown}; a claim has {list(expected)}")
+        if missing := [key for key, needed in expected.items() if needed and key not in entry]:
             raise ValueError(f"{where} lacks the fields {missing}")
         if entry["id"] in seen:
             raise ValueError(f"{where} appears twice; ids must be unique")
@@ -78,7 +79,7 @@ def check(claim: Claim, where: str) -> None:
     for name in ("id", "source", "statement", "notebook"):
         if not isinstance(text := getattr(claim, name), str) or not text.strip():
             raise ValueError(f"{where}: {name} is {text!r}, expected some text")
-    for name in ("unit", "note"):
+    for name in ("unit", "note", "question"):
         if not isinstance(text := getattr(claim, name), str):
             raise ValueError(f"{where}: {name} is {text!r}, expected text, which may be empty")
     if claim.paper not in PAPERS:

@@ -41,18 +41,6 @@ def implied_timescales(axes: Axes, lags: np.ndarray, curves: np.ndarray, title: 
     axes.set(title=title, xlabel="lag (ps)", ylabel="implied timescale (ps)", yscale="log")
 
 
-def ramachandran(axes: Axes, phi: np.ndarray, psi: np.ndarray, states: np.ndarray, title: str) -> None:
-    """Backbone torsions phi, psi (frame,) in radians, coloured by the state (frame,) of each frame; -1 is grey."""
-    for state in np.unique(states):
-        of = states == state
-        color, label = ("lightgrey", "not connected") if state < 0 else (f"C{state}", f"state {state + 1}")
-        axes.plot(np.degrees(phi[of]), np.degrees(psi[of]), ".", ms=1.5, alpha=0.4, color=color, label=label)
-    axes.set(title=title, xlabel="φ (°)", ylabel="ψ (°)", xlim=(-180, 180), ylim=(-180, 180), aspect="equal")
-    axes.set_xticks([-180, -90, 0, 90, 180])
-    axes.set_yticks([-180, -90, 0, 90, 180])
-    axes.legend(fontsize="x-small", markerscale=6)
-
-
 def chapman_kolmogorov(axes: Axes, test: ChapmanKolmogorovTest, frame_ps: float, title: str) -> None:
     """Probability to be found in each state again: dots are estimates, lines predictions with their 95 % interval."""
     times = np.asarray(test.lagtimes) * frame_ps

@@ -3,8 +3,6 @@
 Whatever has not run yet is said to be so; the same inputs give the same bytes.
 """
 
-import base64
-import io
 import json
 import os
 import re
@@ -18,6 +16,9 @@ from PIL import Image
 from lib.paths import ROOT
 from lib.show import claims, models, pages, tables, verdicts
 from lib.show.beside import beside
+
+
+WIDE = 2.2  # width over height of a picture from which half a page is too narrow for it
 
 
 def build(root: Path = ROOT, folder: str = ".") -> Path:
@@ -44,6 +45,7 @@ def build(root: Path = ROOT, folder: str = ".") -> Path:
             ],
             papers=papers(rows),
             judged=judged,
+            asked=[row for row in judged if row["question"]],
             stages=[stage(root, number, name, link) for number, name in stages(root, records)],
             models=markdown2html(models.markdown(root)),
             cards=[card(path) for path in sorted((root / "data").glob("*/card.json"))],
@@ -82,6 +84,7 @@ def claim_row(record: verdicts.Verdict, link: Links) -> dict:
         "id": claim.id,
         "of": claim.paper,
         "statement": claim.statement,
+        "question": claim.question,
         "source": claim.source,
         "note": claim.note,
         "paper": tables.papers_value(claim),
@@ -162,14 +165,12 @@ def first_text(notebook: Path) -> str:
 
 
 def figure(path: Path, run: str) -> dict:
-    """A picture as a data URI, without loss in two fifths of the PNG's bytes; its alt text is the PNG's Description."""
+    """A picture with its size and its alt text, the PNG's Description. wide: whether it needs the width of the page."""
     with Image.open(path) as image:
         width, height = image.size
         alt = image.info.get("Description") or f"{path.stem.replace('_', ' ').replace('-', ' ')} ({run})"
-        packed = io.BytesIO()
-        image.save(packed, "WEBP", lossless=True)
-    data = base64.b64encode(packed.getvalue()).decode()
-    return {"source": f"data:image/webp;base64,{data}", "alt": alt, "width": width, "height": height}
+    size = {"width": width, "height": height, "wide": width > WIDE * height}
+    return {"source": pages.webp(path.read_bytes()), "alt": alt, **size}
 
 
 def numbers(path: Path) -> list[dict]:

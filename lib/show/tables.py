@@ -92,11 +92,19 @@ def summary(records: list[Verdict]) -> str:
 
 
 def markdown(records: list[Verdict]) -> str:
-    """Judged claims as a table, then the others, folded away, with the notebook planned for each."""
+    """The first questions of a reader; then, folded away, every judged claim, and the others with their notebook."""
     judged = [r for r in records if r.verdict in JUDGED]
     others = [r for r in records if r.verdict not in JUDGED]
     lines = [summary(records) + ".", ""]
+    if asked := [r for r in judged if r.claim.question]:
+        lines += ["| question | paper | ours, 95 % interval | so the claim is |", "|---|---|---|---|"]
+        for record in asked:
+            lines.append(
+                f"| {cell(record.claim.question)} | {cell(papers_value(record.claim))} "
+                f"| {cell(number(record.ours))} | {MARK[record.verdict]} {record.verdict} ({record.claim.id}) |"
+            )
     if judged:
+        lines += ["", "<details>", f"<summary>All {len(judged)} claims with a verdict</summary>", ""]
         lines += ["| claim | paper | ours, 95 % interval | verdict | notebook |", "|---|---|---|---|---|"]
     for record in judged:
         claim = record.claim
@@ -105,6 +113,8 @@ def markdown(records: list[Verdict]) -> str:
             f"| {cell(number(record.ours))} | {MARK[record.verdict]} {record.verdict} "
             f"| [{claim.notebook}](notebooks/{claim.notebook}.ipynb) |"
         )
+    if judged:
+        lines += ["", "</details>"]
     if others:
         lines += ["", "<details>", f"<summary>The {len(others)} claims without a verdict</summary>", ""]
         lines += ["| claim | paper | status | notebook |", "|---|---|---|---|"]

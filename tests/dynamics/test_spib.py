@@ -10,7 +10,15 @@ from lib.dynamics import refinement, toy
 from lib.dynamics.buffers import OnDisk
 from lib.dynamics.clustering import kmeans, regular_space
 from lib.dynamics.refinement import evaluate, fit, until_converged
-from lib.dynamics.spib import Bottleneck, Settings, latent_means, predicted_states, renumbered, representatives
+from lib.dynamics.spib import (
+    VARIANCES,
+    Bottleneck,
+    Settings,
+    latent_means,
+    predicted_states,
+    renumbered,
+    representatives,
+)
 from lib.dynamics.vampnet import Lobe, mlp
 
 
@@ -32,18 +40,19 @@ def fitted(wells):
     return fit(wells, kmeans(wells, 12), LAG, 0, SMALL)
 
 
-def bottleneck(states=3, outputs=2):
-    generator = torch.Generator().manual_seed(0)
-    lobe = Lobe(np.zeros(2), np.ones(2), Settings(outputs=outputs), generator)
-    return Bottleneck(lobe, torch.randn(states, 2, generator=generator), Settings(outputs=outputs), generator)
+def bottleneck(states=3, outputs=2, variance="shared"):
+    generator, settings = torch.Generator().manual_seed(0), Settings(outputs=outputs, variance=variance)
+    lobe = Lobe(np.zeros(2), np.ones(2), settings.of_lobe, generator)
+    return Bottleneck(lobe, torch.randn(states, 2, generator=generator), settings, generator)
 
 
-def test_the_four_wells_are_found_whatever_the_seed():
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_the_four_wells_are_found_whatever_the_seed(variance):
     """Twelve clusters merge to the four wells in at least eight of ten runs, each on its own data."""
     found = 0
     for seed in range(10):
         data = toy.four_wells(1000, 6, seed=100 + seed)
-        result = fit(data, kmeans(data, 12, seed), LAG, seed, SMALL)
+        result = fit(data, kmeans(data, 12, seed), LAG, seed, replace(SMALL, variance=variance))
         found += result.states == 4 and adjusted_rand_score(truth(data), np.concatenate(result.labels)) > 0.9
     assert found >= 8
 
@@ -111,8 +120,28 @@ def test_the_kl_term_of_one_gaussian_is_the_analytic_one():
     assert float(kl.mean()) == pytest.approx(float(exact), rel=0.02)
 
 
-def test_the_prior_is_a_normalised_density():
-    model = bottleneck(outputs=1)
+def test_the_kl_term_of_two_gaussians_of_their_own_is_the_analytic_one():
+    """KL(N(m, v) || N(u, w)) = [ln(w / v) + v / w + (m - u)^2 / w - 1] / 2, summed over dimensions."""
+    model = bottleneck(states=1, variance="own")
+    frame = torch.tensor([[0.3, -1.2]])
+    noise = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        _, kl = model.terms(frame.expand(200_000, 2), torch.zeros(200_000, dtype=torch.int64), noise)
+        (m, v), (u, w) = (model.gaussian(x) for x in (frame, model.representatives))
+        exact = 0.5 * (w - v + (v - w).exp() + (m - u).square() / w.exp() - 1).sum()
+    assert not torch.allclose(v, w)
+    assert ((v > -10) & (v < 0)).all()
+    assert float(kl.mean()) == pytest.approx(float(exact), rel=0.02)
+
+
+def test_an_unknown_variance_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="variance is 'two', expected one of shared, own"):
+        Settings(variance="two")
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_the_prior_is_a_normalised_density(variance):
+    model = bottleneck(outputs=1, variance=variance)
     model.prior_logits.data = torch.tensor([0.5, -1.0, 2.0])
     z = torch.linspace(-15, 15, 4001)[:, None]
     with torch.no_grad():

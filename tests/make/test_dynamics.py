@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import mdtraj
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.make import stored
-from lib.make.dynamics import Dynamics, as_frame, frames, in_turn, simulate, simulation, start_structure
+from lib.make.dynamics import Dynamics, as_frame, frames, in_turn, one_core, simulate, simulation, start_structure
 from lib.make.extend import extended
 from lib.make.pilot import TOLERANCE_A, difference
 
@@ -22,6 +23,18 @@ def test_a_killed_trajectory_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(resumed.xyz, whole.xyz)
     assert whole.n_frames == 20
     assert whole.time[-1] == pytest.approx(4.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not let a process choose its cores")
+def test_a_trajectory_on_one_core_has_the_same_bits_and_gives_the_others_back(tmp_path):
+    before = os.sched_getaffinity(0)
+    with one_core(len(before) + 1):
+        assert os.sched_getaffinity(0) == {sorted(before)[1 % len(before)]}
+    cpu = replace(SHORT, platform="CPU")
+    free, _ = simulate(cpu, 3, tmp_path / "free")
+    bound, _ = simulate(cpu, 3, tmp_path / "bound", core=0)
+    np.testing.assert_array_equal(free.xyz, bound.xyz)
+    assert os.sched_getaffinity(0) == before
 
 
 def test_seed_decides():

@@ -49,6 +49,7 @@ def test_good_entry_is_read(write):
         ({"paper": "P4"}, "paper is 'P4', expected one of"),
         ({"statement": " "}, "statement is ' ', expected some text"),
         ({"note": None}, "note is None, expected text"),
+        ({"question": 3}, "question is 3, expected text"),
         ({"value": None}, "value is None, expected a number"),
         ({"value": True}, "value is True, expected a number"),
         ({"stage": None}, "stage is None but metric is"),

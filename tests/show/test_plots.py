@@ -33,12 +33,3 @@ def test_scores_show_the_mean_the_interval_and_the_bound():
     assert lines["mean, 95 % over blocks"].get_ydata() == pytest.approx([1.35])
     assert "bound 4" in lines
     assert [1.2, 1.5] in [list(line.get_ydata()) for line in axes.lines]
-
-
-def test_ramachandran_is_in_degrees_and_names_the_states():
-    _, (axes,) = plots.panels(1)
-    plots.ramachandran(axes, np.array([np.pi / 2, -np.pi / 2]), np.zeros(2), np.array([-1, 1]), "t")
-    assert {line.get_label(): list(line.get_xdata()) for line in axes.lines} == {
-        "not connected": [90],
-        "state 2": [-90],
-    }

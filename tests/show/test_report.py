@@ -48,7 +48,9 @@ def root(tmp_path):
     card = {"name": "ala2", "what": "Peptide <b>", "engine": "OpenMM", "settings": {"seed": 7}, "sha256": {"x": "abc"}}
     (tmp_path / "data/ala2/card.json").write_text(json.dumps(card))
     (tmp_path / "executed").mkdir()
-    picture = {"image/png": "iVBORw0KGgo="}
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 2), "red").save(buffer, "PNG")
+    picture = {"image/png": base64.b64encode(buffer.getvalue()).decode()}
     cells = [
         v4.new_markdown_cell("# Kinetics, executed\n\nClaim C2."),
         v4.new_code_cell("1 + 1", outputs=[v4.new_output("display_data", data=picture)]),
@@ -72,6 +74,22 @@ def test_every_claim_has_its_row_with_verdict(root):
     assert "not reproduced" in html.find(id="P1-C2-ala2").get_text()
     assert "✔ reproduced" in html.find(id="P1-C2-ala2-sign").get_text()
     assert html.find(id="P1-C2-ala2").find("a")["href"] == "../../executed/kinetics_ala2.html"
+
+
+def test_questions_open_the_report_and_lead_to_their_claims(root):
+    html = soup(report.build(root))
+    ours = [claim for claim in load() if (claim.metric or "").startswith("kinetics/ala2.json")]
+    asked = {claim.question: claim.id for claim in ours if claim.question}
+    rows = html.select("#brief tbody tr")
+    assert {row.td.get_text(): row.a["href"] for row in rows} == {q: f"#{id}" for q, id in asked.items()}
+    assert html.main.section["id"] == "brief"
+
+
+def test_numbers_of_a_run_are_folded_away(root):
+    html = soup(report.build(root))
+    table = html.find("h4", id="kinetics-ala2").find_next("table", class_="numbers")
+    assert not table.find_parent("details").has_attr("open")
+    assert table.find_parent("details").summary.get_text() == f"{len(table.select('tbody tr'))} numbers of this run"
 
 
 def both(root):
@@ -108,6 +126,15 @@ def test_every_picture_is_described(root):
         "VAMP-2 by feature, λ < 1, n = 3",
     ]
     assert [image["alt"] for image in notebook.find_all("img")] == ["Figure: Kinetics, executed"]
+
+
+def test_pictures_of_an_executed_notebook_are_packed_too(root):
+    _, notebook = both(root)
+    (image,) = notebook.find_all("img")
+    kind, _, data = image["src"].partition(",")
+    assert kind == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as found:
+        assert found.convert("RGB").getpixel((2, 1)) == (255, 0, 0)
 
 
 def test_pictures_lose_no_pixel_and_weigh_less(tmp_path):

@@ -8,8 +8,9 @@ from lib.show.claims import Claim
 from lib.show.verdicts import INCONCLUSIVE, NOT_BUILT, REPRODUCED, Verdict
 
 
-def claim(id: str, statement: str) -> Claim:
-    return Claim(id, "P1", "s", statement, 20.4, "%", "20_kinetics", "kinetics", "a.json:b", {"kind": "positive"}, "")
+def claim(id: str, statement: str, question: str = "") -> Claim:
+    rule = {"kind": "positive"}
+    return Claim(id, "P1", "s", statement, 20.4, "%", "20_kinetics", "kinetics", "a.json:b", rule, "", question)
 
 
 RECORDS = [
@@ -25,7 +26,16 @@ def test_markdown_has_every_claim_and_escapes_pipes():
         "| **A** It gains \\| more. | 20.4 % | 12.35 % (10.1 to 14.5), n = 5 "
         "| ✔ reproduced | [20_kinetics](notebooks/20_kinetics.ipynb) |"
     )
-    assert "**B**" in text.split("<details>")[1]
+    first, judged, others = text.split("<details>")
+    assert "**A**" in judged
+    assert "**B**" in others
+    assert "question" not in first
+
+
+def test_questions_come_first_with_their_answers():
+    asked = Verdict(claim("C", "It gains.", "Does it | gain?"), REPRODUCED, RECORDS[0].ours)
+    first = tables.markdown([*RECORDS, asked]).split("<details>")[0].splitlines()
+    assert first[-2] == "| Does it \\| gain? | 20.4 % | 12.35 % (10.1 to 14.5), n = 5 | ✔ reproduced (C) |"
 
 
 def test_without_interval_says_so():
