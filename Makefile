@@ -13,7 +13,7 @@ repro: $(READY)  ## fetch data and results, rebuild what changed, print the clai
 
 test: $(READY)  ## the whole test suite, the smoke profile of the whole graph included
 	$(PYTHON) -m dvc pull --quiet
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal  # a core for each worker
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal --durations 20 --durations-min 5  # a core for each worker
 
 browser: $(READY)  ## every notebook opened and run in JupyterLab by Chromium (Debian's chromium, pip install playwright)
 	$(PYTHON) -m dvc pull --quiet

@@ -59,6 +59,6 @@ def in_chunks(function: Callable, inputs: Iterable[tuple], scratch: Path, size: 
     jobs = Parallel(n_jobs=workers, return_as="generator_unordered")(
         delayed(compute)(path, chunk) for path, chunk in missing.items()
     )
-    for _ in tqdm(jobs, total=len(missing), desc=scratch.name, unit="chunk", mininterval=30):
+    for _ in tqdm(jobs, total=len(missing), desc=scratch.parent.name, unit="chunk", mininterval=30):
         pass
     return concatenate([load(path) for path in paths])

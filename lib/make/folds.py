@@ -176,6 +176,6 @@ def make_all(
             save(start.take([known]), path)
     missing = [path for path in missing if not path.exists()]
     jobs = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(one)(path) for path in missing)
-    for _ in tqdm(jobs, total=len(missing), desc=scratch.name, unit="domain", mininterval=30):
+    for _ in tqdm(jobs, total=len(missing), desc=scratch.parent.name, unit="domain", mininterval=30):
         pass
     return join([load(path) for path in paths if path.exists()])

@@ -187,6 +187,7 @@ def test_without_any_run_every_section_says_so(tmp_path):
     assert html.find(id="stage-kinetics").find_next("p").get_text() == "Not run."
     assert "No claim is judged" in html.find(id="claims").get_text()
     assert "dvc pull" in html.find(id="data").get_text()
+    assert all(html.find(id=link["href"].removeprefix("#")) for link in html.select("nav a"))
 
 
 def test_damaged_inputs_are_named(root):
