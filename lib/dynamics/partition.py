@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 from deeptime.markov import TransitionCountEstimator
 from deeptime.markov.msm import MaximumLikelihoodMSM
+from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, davies_bouldin_score
 
 
@@ -31,12 +32,6 @@ def gmrq(train: list[np.ndarray], test: list[np.ndarray], lag: int, processes: i
     return float(np.trace(np.linalg.pinv(overlap, hermitian=True) @ vectors.T @ symmetric @ vectors))
 
 
-def entropy(populations: np.ndarray) -> float:
-    """Entropy of populations (state,), nats: 0 for one state, ln n for n equal ones."""
-    held = populations[populations > 0]
-    return float(-(held * np.log(held)).sum())
-
-
 def separation(means: list[np.ndarray], labels: list[np.ndarray]) -> float:
     """Davies-Bouldin index of states (frame,) in a plane (frame, outputs): 0 for points far apart, the less the better.
 
@@ -53,7 +48,7 @@ def agreement(fits: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def quality(labels: list[np.ndarray], means: list[np.ndarray], test: int, lag: int, processes: int = 2) -> dict:
-    """GMRQ on trajectory `test`, entropy, and Davies-Bouldin index of one fit; NaN for a GMRQ that does not exist.
+    """GMRQ on trajectory `test`, entropy (nats) and Davies-Bouldin index of a fit; NaN for a GMRQ that does not exist.
 
     labels: list of (frame,) int states of all trajectories; means: list of (frame, outputs); lag in frames.
     """
@@ -62,4 +57,4 @@ def quality(labels: list[np.ndarray], means: list[np.ndarray], test: int, lag: i
     except ValueError:
         held_out = float("nan")
     populations = np.bincount(np.concatenate(labels)) / sum(map(len, labels))
-    return {"gmrq": held_out, "entropy": entropy(populations), "davies_bouldin": separation(means, labels)}
+    return {"gmrq": held_out, "entropy": float(entropy(populations)), "davies_bouldin": separation(means, labels)}

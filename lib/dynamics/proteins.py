@@ -43,10 +43,14 @@ class Protocol:
         """What is held out in turn: the trajectories (frame, ...), or the parts of a single one."""
         return features if len(features) > 1 else blocks(features, self.parts, lag)
 
-    def tokens(self, model, system: System) -> list[np.ndarray]:
-        """Tokens of all trajectories with the positions of their CA atoms, see `with_positions`."""
-        every, places = all_tokens(model, system, self.stride, self.jobs), anchors(system)
-        return [with_positions(t, system.positions(i, self.stride)[:, places]) for i, t in enumerate(every)]
+    def ca(self, system: System) -> list[np.ndarray]:
+        """Positions (frame, residue, 3) Å of the CA atoms of all trajectories."""
+        places = anchors(system)
+        return [system.positions(i, self.stride)[:, places] for i in range(len(system.paths))]
+
+    def tokens(self, model, system: System, ca: list[np.ndarray]) -> list[np.ndarray]:
+        """Tokens of all trajectories with these positions of their CA atoms, see `with_positions`."""
+        return [with_positions(*pair) for pair in zip(all_tokens(model, system, self.stride, self.jobs), ca)]
 
     def network(self, name: str, channels: int, system: System, outputs: int, **options):
         """The lobe of a mixer with about `parameters` learned numbers."""
@@ -68,7 +72,8 @@ def compare(system: System, encoder: str, protocol: Protocol) -> dict[str, list[
         return cross_validate(protocol.cut(features, lag), lag, seeds, protocol.settings, jobs=protocol.jobs, **network)
 
     found = {"distances": folds(make_features("ca", system, protocol.stride), protocol.seeds)}
-    networks, known = {}, protocol.tokens(trained, system)
+    ca = protocol.ca(system)
+    networks, known = {}, protocol.tokens(trained, system, ca)
     for label, options in protocol.mixers.items():
         given = {"name": label} | options
         networks[label] = protocol.network(
@@ -77,7 +82,7 @@ def compare(system: System, encoder: str, protocol: Protocol) -> dict[str, list[
         found[label] = folds(known, protocol.seeds, network=networks[label])
         found[f"{label}, random"] = []
     for seed in protocol.seeds:  # one set of random tokens in memory at a time
-        random = protocol.tokens(random_encoder(trained.config, seed, protocol.neighbors), system)
+        random = protocol.tokens(random_encoder(trained.config, seed, protocol.neighbors), system, ca)
         for label, network in networks.items():
             found[f"{label}, random"] += folds(random, [seed], network=network)
     return found
@@ -96,19 +101,25 @@ def bottleneck(
     lag = lag_in_frames(protocol.lag_ps, system, protocol.stride)
     trained = load_encoder(encoder, neighbors=protocol.neighbors)
     distances = protocol.cut(make_features("ca", system, protocol.stride), lag)
-    tokens = protocol.cut(protocol.tokens(trained, system), lag)
+    tokens = protocol.cut(protocol.tokens(trained, system, protocol.ca(system)), lag)
     lobe = protocol.network(mixer, trained.config.hidden, system, settings.outputs)
 
-    def record(features: list[np.ndarray], test: int, seed: int, network: dict) -> dict:
-        train = [i for i in range(len(features)) if i != test]
-        leading = singular_functions([distances[i] for i in train], lag)
-        start = kmeans([f[:, : protocol.settings.outputs] for f in leading], clusters, seed, sample=50_000)
-        found = refinement.fit([features[i] for i in train], start, lag, seed, settings, **network)
+    def others(features: list[np.ndarray], test: int) -> list[np.ndarray]:
+        return [each for i, each in enumerate(features) if i != test]
+
+    cases, starts = list(product(protocol.seeds, range(len(distances)))), {}
+    for test in range(len(distances)):
+        leading = [f[:, : protocol.settings.outputs] for f in singular_functions(others(distances, test), lag)]
+        starts |= {(seed, test): kmeans(leading, clusters, seed, sample=50_000) for seed in protocol.seeds}
+
+    def record(features: list[np.ndarray], test: int, seed: int, start: list[np.ndarray], network: dict) -> dict:
+        found = refinement.fit(others(features, test), start, lag, seed, settings, **network)
         terms = refinement.evaluate(found, [features[test]], lag)
         return {**terms, "states": found.states, "failed": bool(found.failed)}
 
-    cases = list(product(protocol.seeds, range(len(distances))))
     return {
-        name: Parallel(n_jobs=protocol.jobs)(delayed(record)(features, test, seed, network) for seed, test in cases)
+        name: Parallel(n_jobs=protocol.jobs)(
+            delayed(record)(features, test, seed, starts[seed, test], network) for seed, test in cases
+        )
         for name, features, network in (("distances", distances, {}), (mixer, tokens, {"network": lobe}))
     }

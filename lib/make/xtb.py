@@ -6,6 +6,7 @@ from rdkit import Chem
 from rdkit.Chem import AllChem, rdDetermineBonds
 from scipy.optimize import minimize
 from tblite.interface import Calculator
+from threadpoolctl import ThreadpoolController
 
 
 HARTREE = 27.211386245988  # eV
@@ -14,6 +15,7 @@ HARTREE_PER_BOHR = HARTREE / BOHR  # eV/Å
 DEBYE = 2.541746473  # D of one e a0
 BOLTZMANN = 8.617333262e-5  # eV/K
 ACCURACY_EV_A = 0.05  # largest force component of a relaxed geometry
+THREADS = ThreadpoolController()  # of tblite: made once, because looking for them takes as long as a small molecule
 
 
 class Xtb:
@@ -25,9 +27,13 @@ class Xtb:
         self.result = None
 
     def __call__(self, pos: np.ndarray) -> tuple[float, np.ndarray]:
-        """Energy (eV) and forces (atom, 3) eV/Å at `pos` (atom, 3) Å; RuntimeError when SCF does not converge."""
+        """Energy (eV) and forces (atom, 3) eV/Å at `pos` (atom, 3) Å; RuntimeError when SCF does not converge.
+
+        On one thread, which is as fast: two sum in another order each time, and a molecule differs from run to run.
+        """
         self.calculator.update(positions=pos / BOHR)
-        self.result = self.calculator.singlepoint(self.result) if self.result else self.calculator.singlepoint()
+        with THREADS.limit(limits=1):
+            self.result = self.calculator.singlepoint(self.result) if self.result else self.calculator.singlepoint()
         return (
             float(self.result["energy"]) * HARTREE,
             -np.asarray(self.result["gradient"]) * HARTREE_PER_BOHR,
