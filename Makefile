@@ -31,9 +31,6 @@ lint: $(READY)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-deps: $(READY)  ## write into dvc.yaml which files of lib/ each stage depends on
-	PYTHONPATH=. $(PYTHON) tests/closure.py
-
 profile:  ## make profile NAME=smoke|demo|paper
 	@test -f profiles/$(NAME).yaml || { echo "no profile '$(NAME)'; there are: $$(ls profiles | sed 's/.yaml//' | xargs)"; exit 2; }
 	cp profiles/$(NAME).yaml params.yaml
@@ -55,4 +52,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: repro test browser verify lab lint deps profile plan doctor data
+.PHONY: repro test browser verify lab lint profile plan doctor data

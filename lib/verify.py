@@ -21,7 +21,8 @@ from lib.paths import ROOT
 
 SAME, WITHIN, DIFFERENT = range(3)
 WORDS = ("same bits", "within tolerance", "DIFFERENT")
-CHECKPOINTS = ("strip", "fetch", "mixture", "pretrain", "scaling")  # stages that train encoders, and those before them
+# Stages that train encoders, and those before them.
+CHECKPOINTS = ("strip", "closure", "fetch", "mixture", "pretrain", "scaling")
 
 
 @dataclass

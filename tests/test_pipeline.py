@@ -4,12 +4,12 @@ import ast
 import re
 import shutil
 
-import closure
 import nbformat
 import pytest
 from ruamel.yaml import YAML
 from support import dvc
 
+from lib import closure
 from lib.data.sources import public_sets
 from lib.data.sources.__main__ import other_sets
 from lib.make.__main__ import notebook_of
@@ -26,7 +26,9 @@ PARAMS = read("params.yaml")
 PROFILES = sorted(p.stem for p in (ROOT / "profiles").glob("*.yaml"))
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 NOTEBOOK_OF = {  # section of params.yaml -> notebooks that take its entries
-    name: closure.notebook_of(stage).stem for name, stage in STAGES.items() if name not in closure.PLAIN
+    name: re.search(r"run build/(\w+)\.ipynb", stage["do"]["cmd"])[1]
+    for name, stage in STAGES.items()
+    if "do" in stage and "lib.notebook run" in stage["do"]["cmd"]
 }
 
 
@@ -95,12 +97,15 @@ def test_every_run_gives_exactly_what_its_notebook_declares(profile):
 
 
 @pytest.mark.parametrize("stage", NOTEBOOK_OF)
-def test_deps_cover_the_import_closure(stage):
-    trained = closure.trained_architectures()
-    missing = closure.needed(STAGES[stage], trained) - closure.given(STAGES[stage], trained)
-    idle = closure.given(STAGES[stage], trained) - closure.needed(STAGES[stage], trained)
-    assert not missing, f"dvc.yaml: {stage} lacks deps {sorted(missing)}; run `make deps`"
-    assert not idle, f"dvc.yaml: {stage} has deps that its notebook does not import: {sorted(idle)}; run `make deps`"
+def test_every_run_depends_on_what_its_notebook_imports(stage):
+    """And, where it loads encoders, on the imports of every architecture that is pre-trained."""
+    deps = STAGES[stage]["do"]["deps"]
+    expected = {NOTEBOOK_OF[stage]}
+    if closure.LOADER in closure.of_notebook(NOTEBOOKS / f"{NOTEBOOK_OF[stage]}.ipynb"):
+        expected |= {run["architecture"] for run in PARAMS["pretrain"].values()}
+    listed = [dep.replace("${item.architecture}", name) for dep in deps for name in expected]
+    assert {f"artifacts/closure/{name}.md5" for name in expected} == {d for d in listed if "closure" in d}
+    assert not [dep for dep in deps if dep.endswith(".py")], "files of lib/ are found by the stage closure"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -124,7 +129,7 @@ def test_every_section_of_the_parameters_has_a_stage():
 
 
 def test_the_lock_has_no_stale_stage():
-    expanded = {f"strip@{item}" for item in STAGES["strip"]["foreach"]}
+    expanded = {f"strip@{item}" for item in STAGES["strip"]["foreach"]} | {"closure"}
     expanded |= {f"{stage}@{run}" for stage in NOTEBOOK_OF for run in PARAMS[stage]}
     assert set(read("dvc.lock")["stages"]) == expanded
 
@@ -141,7 +146,7 @@ def test_the_paper_profile_fetches_before_it_trains(fresh):
 
 
 def test_no_output_lies_under_data():
-    for stage in STAGES.values():
-        outs = stage["do"].get("outs", []) + stage["do"].get("metrics", []) + stage["do"].get("plots", [])
+    for stage in (entry.get("do", entry) for entry in STAGES.values()):
+        outs = stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", [])
         names = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
         assert not [name for name in names if name.startswith("data/")]

@@ -130,7 +130,6 @@ def test_an_encoder(small):
     said = run(small, "-m", "pytest", "-p", "no:cacheprovider", "tests/models/test_plain.py")
     assert re.search(r"\d passed", said), said
     change(small / "params.yaml", "architecture: et", "architecture: plain")
-    run(small, "tests/closure.py")
     dvc(small, "repro", "pretrain@spread-0")
     checkpoint = json.loads(next((small / "artifacts/checkpoints/spread-0").glob("*.json")).read_text())
     assert "plain" in json.dumps(checkpoint)
@@ -149,7 +148,6 @@ def test_a_notebook(small):
         change(small / f"profiles/{name}.yaml", "\nreport:", "\nlength:\n  ala2:\n    system: ala2\n\nreport:")
     change(small / "README.md", "| `90_report` |", "| `77_length` | how long the trajectories are |\n| `90_report` |")
     shutil.copy(small / "profiles/demo.yaml", small / "params.yaml")
-    run(small, "tests/closure.py")
     dvc(small, "repro", "length@ala2")
     assert json.loads((small / "metrics/length/ala2.json").read_text())["frames"]["n"] == 3
     checks = "stripped or literals or declares or closure or section or short or title or same_keys or README"

@@ -70,10 +70,10 @@ def load_system(name: str, atoms: str = "all", root: Path = DATA) -> System:
     for stream, expected in zip(streams, frame_counts(folder, len(streams))):
         if expected is not None and len(stream) != expected:
             raise ValueError(f"{stream.paths[0]} holds {len(stream)} frames, expected {expected}: it is truncated")
-    return System(name, topology, found.trajectories, frame_interval(folder, found, streams), selection)
+    return System(name, topology, found.trajectories, stated_interval(folder, found, streams), selection)
 
 
-def frame_interval(folder: Path, found: layout.Layout, streams: list[Frames]) -> float:
+def stated_interval(folder: Path, found: layout.Layout, streams: list[Frames]) -> float:
     """Time between stored frames, ps: from the files where their format holds it, else from registry or card."""
     if found.desres:
         return systems.DESRES_FRAME_PS

@@ -1,5 +1,6 @@
 """Whole trajectories held out: each is the test set once, and every seed gives one fit per test trajectory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,31 @@ def blocks(trajectories: list[np.ndarray], count: int, gap: int) -> list[np.ndar
     return cut
 
 
+def sides(parts: list, test: int) -> tuple[list, list]:
+    """All parts but number `test`, and that one."""
+    return [p for i, p in enumerate(parts) if i != test], [parts[test]]
+
+
+def scored(result: Fit, test: int, seed: int, parts: list, sides: Callable, lag: int, batch: int) -> Fold:
+    """The fold of a fit by its outputs for all parts (frame, ...); a score that does not exist fails it.
+
+    sides: outputs of all parts -> those of the training and of the test parts.
+    """
+    with single_thread():
+        outputs = transform(result.lobe, parts)
+        known, tested = sides(outputs)
+        try:
+            scores = (
+                rewhitened_score(tested, lag),
+                cross_validated_score(known, tested, lag),
+                batch_mean_score(tested, lag, batch),
+            )
+        except (ArithmeticError, ValueError) as error:
+            result.failed = result.failed or f"test: {error}"
+            scores = (float("nan"),) * 3
+    return Fold(test, seed, result, *scores, outputs)
+
+
 def held_out(
     features: list[np.ndarray],
     lag: int,
@@ -64,21 +90,9 @@ def held_out(
     """
     if len(features) < 2 or not 0 <= test < len(features):
         raise ValueError(f"test trajectory {test} of {len(features)}, expected one of at least two")
-    train = [f for i, f in enumerate(features) if i != test]
+    train, _ = sides(features, test)
     result = fit(*inner_split(train, INNER, lag), lag, seed, settings, network=network)
-    with single_thread():
-        outputs = transform(result.lobe, features)
-        try:
-            tested, known = [outputs[test]], [o for i, o in enumerate(outputs) if i != test]
-            scores = (
-                rewhitened_score(tested, lag),
-                cross_validated_score(known, tested, lag),
-                batch_mean_score(tested, lag, batch),
-            )
-        except (ArithmeticError, ValueError) as error:
-            result.failed = result.failed or f"test: {error}"
-            scores = (float("nan"),) * 3
-    return Fold(test, seed, result, *scores, outputs)
+    return scored(result, test, seed, features, lambda outputs: sides(outputs, test), lag, batch)
 
 
 def cross_validate(

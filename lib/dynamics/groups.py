@@ -8,13 +8,12 @@ import torch
 from joblib import Parallel, delayed
 
 from lib.dynamics.buffers import part
-from lib.dynamics.crossvalidation import INNER, Fold
+from lib.dynamics.crossvalidation import INNER, Fold, scored
 from lib.dynamics.uncertainty import moment_score, products
-from lib.dynamics.vamp import batch_mean_score, cross_validated_score, paired, rewhitened_score
-from lib.dynamics.vampnet import Lobe, Network, Settings, fit, inner_split, transform
+from lib.dynamics.vamp import paired
+from lib.dynamics.vampnet import Lobe, Network, Settings, fit, inner_split
 from lib.dynamics.views import thinned
 from lib.measure.stats import block_bootstrap
-from lib.threads import single_thread
 
 
 BLOCKS = 10  # of a bootstrap in each group, or more: fewer say little
@@ -97,19 +96,7 @@ def held_out_group(
     """
     train, _ = groups.sides([thinned(p, stride) for p in parts], test)
     result = fit(*inner_split(train, INNER, lag // stride), lag // stride, seed, settings, network=network)
-    with single_thread():
-        outputs = transform(result.lobe, parts)
-        known, tested = groups.sides(outputs, test)
-        try:
-            scores = (
-                rewhitened_score(tested, lag),
-                cross_validated_score(known, tested, lag),
-                batch_mean_score(tested, lag, batch),
-            )
-        except (ArithmeticError, ValueError) as error:
-            result.failed = result.failed or f"test: {error}"
-            scores = (float("nan"),) * 3
-    return Fold(test, seed, result, *scores, outputs)
+    return scored(result, test, seed, parts, lambda outputs: groups.sides(outputs, test), lag, batch)
 
 
 def cross_validate_groups(
