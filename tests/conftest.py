@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import dvc
+from support import compiled, dvc
 
 from lib.data import reference as outside
 from lib.data.domains import SPLITS, DomainSet, join
@@ -71,10 +71,11 @@ def clone(tmp_path_factory) -> Path:
         capture_output=True,
         check=True,
     ).stdout.decode()
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    tracked = [ROOT / name for name in filter(None, names.split("\0"))]
+    for path in filter(Path.is_file, tracked + compiled()):
+        copied = target / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copied)
     dvc(target, "pull", "--quiet")
     return target
 

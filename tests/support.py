@@ -31,6 +31,29 @@ def dvc(where: Path, *arguments: str, check: bool = True) -> str:
     return done.stdout
 
 
+KERNELS = """
+import torch
+from lib.models import EncoderConfig, random_encoder
+from lib.models.config import architectures
+for name in architectures():
+    encoder = random_encoder(EncoderConfig(name, 1, 8, 8, 4.0, 2), 0)
+    given = torch.full((4,), 6), torch.randn(4, 3), torch.zeros(4, dtype=torch.long)
+    with torch.no_grad():
+        encoder(*given)
+    scalars, vectors = encoder(*given)
+    (scalars.sum() + vectors.sum()).backward()
+"""
+
+
+def compiled() -> list[Path]:
+    """Files in which Numba keeps the compiled kernels of lib/; they hold in any copy with the same times of change.
+
+    A clone without them compiles for a minute.
+    """
+    subprocess.run([sys.executable, "-c", KERNELS], cwd=ROOT, check=True, env=environment())
+    return [path for path in (ROOT / "lib").rglob("__pycache__/*") if path.suffix in (".nbi", ".nbc")]
+
+
 def peptide(name: str, atoms: str = "all", paths: list[Path] = ()) -> System:
     """A system by its start structure in lib/make/start, with trajectories that a test has made."""
     topology = mdtraj.load(str(ROOT / "lib" / "make" / "start" / f"{name}.pdb")).topology

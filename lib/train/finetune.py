@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from lib import paths
 from lib.data.checksum import sha256
@@ -107,6 +108,16 @@ class Pretraining:
         """Forget the encoders that were trained here."""
         if self.sweep:
             self.sweep.close()
+
+
+def ahead(work: Callable, cases: list[tuple], workers: int) -> None:
+    """Do on `workers` processes what will be asked for, `work(*case)`; it is then read back, the same bits.
+
+    work: a call that keeps what it makes under scratch/, as those of `Trials` and `Pretraining` do; no two cases may
+    make the same. One worker does nothing here. Give the costliest cases first.
+    """
+    if workers > 1:
+        Parallel(n_jobs=workers, max_nbytes=None)(delayed(work)(*case) for case in cases)
 
 
 def canonical(smiles: np.ndarray) -> np.ndarray:

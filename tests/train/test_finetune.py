@@ -6,7 +6,7 @@ from lib import paths
 from lib.data.molecules import save
 from lib.models import EncoderConfig, random_encoder, save_encoder
 from lib.train import sweep
-from lib.train.finetune import Pretraining, Recipe, Trials, begin, canonical
+from lib.train.finetune import Pretraining, Recipe, Trials, ahead, begin, canonical
 from lib.train.loop import Schedule
 from lib.train.plateau import Plateau
 
@@ -131,6 +131,29 @@ def test_a_fit_is_done_once(scratch, capsys):
     assert (asked[0].parent / "log.txt").read_text() == "epoch 1\n"
     trials.close()
     assert [state.parent.exists() for state in asked] == [False, False, True]
+
+
+def test_what_other_processes_made_ahead_is_read_back(scratch):
+    trials, place = Trials("study"), scratch
+
+    def work(seed, here):
+        paths.SCRATCH = place  # the other processes do not know what is patched here
+
+        def make(state):
+            return pytest.fail("made again") if here else {"drawn": torch.rand(2, generator=seeded(seed))}
+
+        return trials.once(make, seed)
+
+    def seeded(seed):
+        return torch.Generator().manual_seed(seed)
+
+    ahead(work, [(seed, False) for seed in range(3)], workers=1)
+    assert not scratch.exists()  # one worker does nothing ahead
+    ahead(work, [(seed, False) for seed in range(3)], workers=2)
+    for seed in range(3):
+        assert torch.equal(work(seed, True)["drawn"], torch.rand(2, generator=seeded(seed)))
+    trials.close()
+    assert not list(scratch.rglob("outcome.pt"))
 
 
 def test_a_fit_that_fails_leaves_no_outcome(scratch):
