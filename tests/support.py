@@ -37,7 +37,7 @@ from lib.models import EncoderConfig, random_encoder
 from lib.models.config import architectures
 for name in architectures():
     encoder = random_encoder(EncoderConfig(name, 1, 8, 8, 4.0, 2), 0)
-    given = torch.full((4,), 6), torch.randn(4, 3), torch.zeros(4, dtype=torch.long)
+    given = torch.full((4,), 6), 1.5 * torch.eye(4, 3), torch.zeros(4, dtype=torch.long)
     with torch.no_grad():
         encoder(*given)
     scalars, vectors = encoder(*given)

@@ -61,7 +61,7 @@ def assert_gradients_agree(encoder, sample, loss=everything):
     assert found.keys() == exact.keys()
     for name, gradient in exact.items():
         scale = max(float(gradient.abs().max()), 1e-3)
-        assert float((found[name] - gradient).abs().max()) <= 2e-5 * scale, name
+        assert float((found[name] - gradient).abs().max()) <= 5e-5 * scale, name
 
 
 @pytest.mark.parametrize("rule", ["all", "nearest-5", "index-5"])

@@ -136,13 +136,13 @@ def test_a_fit_is_done_once(scratch, capsys):
 def test_what_other_processes_made_ahead_is_read_back(scratch):
     trials, place = Trials("study"), scratch
 
+    def make(seed, here):
+        return pytest.fail("made again") if here else {"drawn": torch.rand(2, generator=seeded(seed))}
+
     def work(seed, here):
-        paths.SCRATCH = place  # the other processes do not know what is patched here
-
-        def make(state):
-            return pytest.fail("made again") if here else {"drawn": torch.rand(2, generator=seeded(seed))}
-
-        return trials.once(make, seed)
+        with pytest.MonkeyPatch.context() as patch:  # the other processes know nothing of a test's, and are used again
+            patch.setattr(paths, "SCRATCH", place)
+            return trials.once(lambda state: make(seed, here), seed)
 
     def seeded(seed):
         return torch.Generator().manual_seed(seed)
