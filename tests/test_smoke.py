@@ -33,7 +33,8 @@ def side_by_side(own, names):
         return "".join(said)
 
 
-def test_every_stage_runs_in_the_smoke_profile(own, shipped_data):
+def test_every_stage_runs_in_the_smoke_profile(own, shipped_data, monkeypatch):
+    monkeypatch.setenv("EAGER_ENCODERS", "1")  # the sixteen sizes of its networks would be compiled for minutes
     shutil.copy(own / "profiles" / "smoke.yaml", own / "params.yaml")
     shutil.rmtree(own / "metrics")
     lock = YAML(typ="safe").load(own / "dvc.lock")

@@ -1,5 +1,7 @@
 """Hyper-parameters that fix an encoder's architecture, stored beside every checkpoint."""
 
+import importlib.util
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,14 @@ EMBEDDING_ROWS = 100  # row index = atomic number, as in the published tables
 def architectures() -> list[str]:
     """Names of the files of this folder that define a `Representation`: a new one needs no other file changed."""
     return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if "\nRepresentation = " in p.read_text())
+
+
+def may_compile() -> bool:
+    """Whether encoders may use compiled loops: numba is installed, and EAGER_ENCODERS is not set in the environment.
+
+    The loops are compiled anew for every width: for a trial of seconds that takes longer than it saves.
+    """
+    return importlib.util.find_spec("numba") is not None and not os.environ.get("EAGER_ENCODERS")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Equivariant Transformer (TorchMD-NET, Thölke & De Fabritiis 2022), with the published weights' conventions."""
 
-import importlib.util
 from collections import deque
 from collections.abc import Iterator
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from lib.models.config import EMBEDDING_ROWS, EncoderConfig
+from lib.models.config import EMBEDDING_ROWS, EncoderConfig, may_compile
 from lib.models.graph import Graph
 from lib.models.radial import ExpNormalBasis, cosine_cutoff
 
@@ -17,14 +16,14 @@ class EquivariantTransformer(nn.Module):
     """Attention whose weights carry distance filters, over scalars and vectors of every atom.
 
     fused: sum the messages by the compiled pair loop (lib.models.fused) where it applies: float32 on a CPU, no
-    gradient with respect to the positions, numba installed. Without any gradient the weights are packed once
+    gradient with respect to the positions, see `config.may_compile`. Without any gradient the weights are packed once
     (lib.models.et_inference) and again when one has changed. All ways agree to float32 rounding.
     """
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
-        self.fused = importlib.util.find_spec("numba") is not None
+        self.fused = may_compile()
         self.packed = None
         self.embedding = nn.Embedding(EMBEDDING_ROWS, config.hidden)
         self.distance_expansion = ExpNormalBasis(config.rbf, config.cutoff)

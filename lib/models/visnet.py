@@ -1,6 +1,5 @@
 """ViSNet (Wang et al. 2024) with vectors only (l = 1) and no vertex dihedrals, as the published weights have it."""
 
-import importlib.util
 from collections import deque
 from collections.abc import Iterator
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from lib.models.config import EMBEDDING_ROWS, EncoderConfig
+from lib.models.config import EMBEDDING_ROWS, EncoderConfig, may_compile
 from lib.models.graph import Graph
 from lib.models.radial import ExpNormalBasis, cosine_cutoff
 
@@ -16,17 +15,17 @@ from lib.models.radial import ExpNormalBasis, cosine_cutoff
 class ViSNet(nn.Module):
     """Attention over scalars, vectors and edge features, which learn angles between the two atoms' vectors.
 
-    fused: run compiled loops where they apply: float32 on a CPU, no gradient with respect to the positions, numba
-    installed. With gradients they take over what is done per edge (lib.models.visnet_training); without any they run
-    whole layers (lib.models.visnet_fused), with weights that are packed once, and again when one has changed. All ways
-    agree to float32 rounding.
+    fused: run compiled loops where they apply: float32 on a CPU, no gradient with respect to the positions, see
+    `config.may_compile`. With gradients they take over what is done per edge (lib.models.visnet_training); without any
+    they run whole layers (lib.models.visnet_fused), with weights that are packed once, and again when one has changed.
+    All ways agree to float32 rounding.
     """
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
         # the loops take four channels at a time
-        self.fused = importlib.util.find_spec("numba") is not None and config.hidden % 4 == 0
+        self.fused = may_compile() and config.hidden % 4 == 0
         self.packed = None
         self.embedding = nn.Embedding(EMBEDDING_ROWS, config.hidden)
         self.distance_expansion = ExpNormalBasis(config.rbf, config.cutoff)

@@ -24,6 +24,14 @@ def test_there_are_three_architectures():
     assert architectures() == ["et", "tensornet", "visnet"]
 
 
+@pytest.mark.parametrize("architecture", ["et", "visnet"])
+def test_a_user_may_forbid_compiled_loops(architecture, monkeypatch):
+    config = EncoderConfig(architecture, layers=1, hidden=16, rbf=16, cutoff=4.0, heads=4)
+    assert random_encoder(config, 0).representation.fused
+    monkeypatch.setenv("EAGER_ENCODERS", "1")
+    assert not random_encoder(config, 0).representation.fused
+
+
 @pytest.mark.parametrize("rule", ["all", "nearest-6", "index-6"])
 @pytest.mark.parametrize("architecture", architectures())
 def test_a_molecule_wrapped_across_a_periodic_boundary_keeps_its_features(architecture, rule):
