@@ -8,6 +8,7 @@ the edited file.
 """
 
 import ast
+import functools
 import hashlib
 import re
 import shutil
@@ -44,13 +45,19 @@ def files(name: str) -> set[Path]:
     return {own} | {p for p in parents if p.exists()}
 
 
+@functools.cache
+def imports(path: Path) -> set[str]:
+    """Dotted names below `lib` that a file imports; each file is read once."""
+    return modules(path.read_text())
+
+
 def closure(source: str, encoders: set[str] = frozenset()) -> set[Path]:
     """All files of lib/ that running `source` can import, where its encoders are of the given architectures."""
     waiting, done = {f for name in modules(source) for f in files(name)}, set()
     while waiting:
         path = waiting.pop()
         done.add(path)
-        names = modules(path.read_text()) | ({f"lib.models.{e}" for e in encoders} if path == LOADER else set())
+        names = imports(path) | ({f"lib.models.{e}" for e in encoders} if path == LOADER else set())
         waiting |= {f for name in names for f in files(name)} - done
     return done
 

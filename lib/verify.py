@@ -117,14 +117,19 @@ def prepare(clone: Path, changes: list[str], threads: int | None) -> None:
     yaml.dump(params, clone / "params.yaml")
 
 
-def stages(clone: Path, everything: bool) -> list[str]:
-    """Names of the stages to execute, in the order of the graph."""
+def layers(clone: Path) -> list[list[str]]:
+    """Names of all stages, those first that need no other; those of one layer do not need each other."""
     import networkx
     from dvc.repo import Repo
 
     with Repo(str(clone)) as repo:
-        order = list(networkx.dfs_postorder_nodes(repo.index.graph))
-    names = [stage.name for stage in order if hasattr(stage, "name")]  # data.dvc has none
+        generations = list(networkx.topological_generations(repo.index.graph.reverse()))
+    return [[stage.name for stage in each if hasattr(stage, "name")] for each in generations]  # data.dvc has none
+
+
+def stages(clone: Path, everything: bool) -> list[str]:
+    """Names of the stages to execute, in the order of the graph."""
+    names = [name for layer in layers(clone) for name in layer]
     return [name for name in names if everything or name.split("@")[0] not in CHECKPOINTS]
 
 

@@ -8,21 +8,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import networkx
 import pytest
-from dvc.repo import Repo
 from ruamel.yaml import YAML
 from support import dvc
 
 from lib.paths import NOTEBOOKS, ROOT
-
-
-def layers(own):
-    """Names of all stages, those first that need no other."""
-    with Repo(str(own)) as repo:
-        needed_by = repo.index.graph.reverse()
-        generations = list(networkx.topological_generations(needed_by))
-    return [[stage.name for stage in each if hasattr(stage, "name")] for each in generations]  # data.dvc has none
+from lib.verify import layers
 
 
 def side_by_side(own, names):

@@ -55,13 +55,14 @@ def names(node) -> set[str]:
 
 
 def assert_gradients_agree(encoder, sample, loss=everything):
-    """The same weights have a gradient, exact to float32 rounding (the eager path's own error is 1e-5 at times)."""
+    """The same weights have a gradient, exact to float32 rounding: 2e-5, or what eager float32 itself is off by."""
     exact = gradients(encoder, sample, loss, torch.float64, fused=False)
-    found = gradients(encoder, sample, loss, torch.float32, fused=True)
+    eager, found = (gradients(encoder, sample, loss, torch.float32, fused=fused) for fused in (False, True))
     assert found.keys() == exact.keys()
     for name, gradient in exact.items():
         scale = max(float(gradient.abs().max()), 1e-3)
-        assert float((found[name] - gradient).abs().max()) <= 5e-5 * scale, name
+        error, rounding = (float((given[name] - gradient).abs().max()) for given in (found, eager))
+        assert error <= max(2e-5 * scale, rounding), name
 
 
 @pytest.mark.parametrize("rule", ["all", "nearest-5", "index-5"])
