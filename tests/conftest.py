@@ -2,10 +2,13 @@
 
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from preload import preloaded
 from support import compiled, dvc
 
 from lib.data import reference as outside
@@ -92,6 +95,22 @@ def fresh(clone, tmp_path) -> Path:
     made = {clone / name for name in (".dvc/cache", ".dvc/tmp", "data", "artifacts", "executed", "build")}
     ignore = lambda folder, names: [n for n in names if Path(folder) / n in made]  # noqa: E731
     return shutil.copytree(clone, tmp_path / "fresh", ignore=ignore)
+
+
+@pytest.fixture(scope="session")
+def preloaded_python():
+    """Path of the program of tests/preload.py; elsewhere than on Linux, of the interpreter."""
+    if sys.platform != "linux":
+        yield sys.executable
+        return
+    with tempfile.TemporaryDirectory(prefix="py") as folder, preloaded(Path(folder)) as program:
+        yield str(program)
+
+
+@pytest.fixture
+def quick(preloaded_python, monkeypatch):
+    """DVC, stages and kernels that the test starts have the libraries loaded: each saves seconds of imports."""
+    monkeypatch.setattr(sys, "executable", preloaded_python)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_a_transcript_is_compared_line_by_line():
 
 @pytest.mark.skipif(not committed(), reason="remote/ or dvc.lock is missing: nothing to pull")
 @pytest.mark.parametrize("page", [p for p in PAGES if transcript(p)], ids=lambda p: p.name)
-def test_every_transcript_is_what_happens(page, fresh):
+def test_every_transcript_is_what_happens(page, fresh, quick):
     for command, expected in transcript(page):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(

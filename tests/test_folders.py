@@ -26,7 +26,7 @@ def short(own):
     return own
 
 
-def test_what_is_here_is_run_and_what_is_not_is_named(short, shipped_data):
+def test_what_is_here_is_run_and_what_is_not_is_named(short, shipped_data, quick):
     dvc(short, "repro", "folders@proteins")
     found = json.loads((short / "metrics/folders/proteins.json").read_text())
     scores = found["chignolin"]["vamp2"]

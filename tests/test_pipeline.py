@@ -139,9 +139,9 @@ def test_nothing_would_run():
     assert "Running" not in dvc(ROOT, "repro", "--dry", "--allow-missing")
 
 
-def test_the_paper_profile_fetches_before_it_trains(fresh):
-    shutil.copy(fresh / "profiles" / "paper.yaml", fresh / "params.yaml")
-    said = dvc(fresh, "repro", "--dry", "pretrain@equilibrium", check=False)
+def test_the_paper_profile_fetches_before_it_trains(own):
+    shutil.copy(own / "profiles" / "paper.yaml", own / "params.yaml")
+    said = dvc(own, "repro", "--dry", "pretrain@equilibrium", check=False)
     assert "> python -m lib.data.sources pcqm4mv2" in said
 
 

@@ -123,7 +123,7 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-def test_an_encoder(small):
+def test_an_encoder(small, quick):
     assert len([line for line in ENCODER.splitlines() if line.strip()]) <= 30
     (small / "lib/models/plain.py").write_text(ENCODER)
     (small / "tests/models/test_plain.py").write_text(BATTERY)
@@ -135,7 +135,7 @@ def test_an_encoder(small):
     assert "plain" in json.dumps(checkpoint)
 
 
-def test_a_notebook(small):
+def test_a_notebook(small, quick):
     assert sum(len(text.splitlines()) for kind, text in CELLS if kind == "code") <= 30
     make = {"markdown": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}
     book = nbformat.v4.new_notebook(cells=[make[kind](text) for kind, text in CELLS])
