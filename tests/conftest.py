@@ -16,6 +16,7 @@ from lib.data.domains import SPLITS, DomainSet, join
 from lib.data.molecules import MoleculeSet
 from lib.data.sources.structures import read_pdb
 from lib.paths import DATA, ROOT
+from lib.verify import environment
 
 
 def pytest_collection_modifyitems(items):
@@ -110,6 +111,8 @@ def preloaded_python():
 @pytest.fixture
 def quick(preloaded_python, monkeypatch):
     """DVC, stages and kernels that the test starts have the libraries loaded: each saves seconds of imports."""
+    # Its folder holds nothing else: `dvc` in a transcript is still found beside the interpreter.
+    monkeypatch.setenv("PATH", environment()["PATH"])
     monkeypatch.setattr(sys, "executable", preloaded_python)
 
 
