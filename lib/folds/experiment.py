@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from torch import nn
 
 from lib import hosts
@@ -155,15 +156,21 @@ def compare(
     recipe: Recipe,
     seeds: list[int],
     report: Callable[[str], None] = print,
+    jobs: int = 1,
     **options,
 ) -> dict[str, list[Outcome]]:
-    """Every arm with every seed; `report` is told of each arm that is done. options: of `trial`."""
+    """Every arm with every seed, the seeds of an arm on `jobs` processes; `report` is told of each arm that is done.
+
+    options: of `trial`.
+    """
+    channels = 2 * encoder.config.hidden
     found: dict[str, list[Outcome]] = {}
     for arm in arms:
-        found[arm] = []
-        for seed in seeds:
-            filled = slot(arm, domains, encoder, windows, seed)
-            found[arm].append(trial(domains, filled, 2 * encoder.config.hidden, host, recipe, seed, **options))
+        slots = (slot(arm, domains, encoder, windows, seed) for seed in seeds)  # in this process: seeds share files
+        found[arm] = Parallel(n_jobs=jobs)(
+            delayed(trial)(domains, filled, channels, host, recipe, seed, **options)
+            for filled, seed in zip(slots, seeds)
+        )
         reached = np.mean([max(r["validation"] for r in o.history) for o in found[arm]])
         learned = np.mean([o.training for o in found[arm]])
         report(f"{host.name} {arm:11s} training {learned:6.1%}  best validation {reached:6.1%}")

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from lib.measure.scaling import Fit, Prediction
 
@@ -39,6 +40,10 @@ def foretold(axes: Axes, told: Prediction, color: str, label: str | None = None)
 
 
 def references(axes: Axes, floor: float) -> None:
-    """The analytic floor and the predictor that knows nothing."""
+    """The analytic floor and the predictor that knows nothing, and a logarithmic axis from the one to the other."""
     axes.axhline(1, color="k", lw=1, ls=":", label="zero predictor")
     axes.axhline(floor, color="k", lw=1, label="floor 2/n (rigid motion)")
+    axes.set_yscale("log")
+    axes.set_ylim(floor / 1.2, 1.2)
+    axes.set_yticks(ticks := [0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1], map(str, ticks))
+    axes.yaxis.set_minor_locator(NullLocator())

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lib import distributed
 from lib.data.loader import Batch, Loader
+from lib.train.shares import SideBySide
 
 
 LINE = "epoch {epoch:3d}  train {train:.4f}  validation {validation:.4f}"
@@ -65,6 +67,7 @@ def fit(
     precision: str = "float32",
     ema: float | None = None,
     save_minutes: float = 10.0,
+    threads: int = 1,
 ) -> list[dict]:
     """Train `model` in place with AdamW (amsgrad, P2) and leave it at its best validation epoch.
 
@@ -82,13 +85,15 @@ def fit(
     first = distributed.rank() == 0
     for record in run.history if first else ():
         print(LINE.format(**record), flush=True)
-    objective = distributed.averaged(Objective(model, loss, precision))
+    objective = Objective(model, loss, precision)
+    alone = threads > 1 and distributed.ranks() == 1
+    backward = SideBySide(objective, threads) if alone else partial(backward_of, distributed.averaged(objective))
     steps, saved_at = schedule.epochs * len(loader), time.monotonic()
     for epoch in range(len(run.history) + 1, schedule.epochs + 1):
         model.train()
         for batch in loader.epoch(epoch, run.batches):
             rate = schedule.learning_rate * schedule.factor((epoch - 1) * len(loader) + run.batches, steps)
-            run.step(objective, batch, rate, schedule.clip)
+            run.step(backward, batch, rate, schedule.clip)
             if first and time.monotonic() - saved_at > 60 * save_minutes:
                 save_state(state, run)
                 saved_at = time.monotonic()
@@ -107,6 +112,13 @@ def fit(
     return run.history
 
 
+def backward_of(objective: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+    """Add the gradients of a batch to those of the weights and give its loss ()."""
+    value = objective(batch, generator)
+    (value * (batch.part * distributed.ranks())).backward()  # gradients are averaged over the ranks
+    return value.detach()
+
+
 class Run:
     """What a training run has reached: all that a resumed one needs."""
 
@@ -122,18 +134,17 @@ class Run:
         """The weights that count: their average where one is kept."""
         return self.average.module if self.average else self.model
 
-    def step(self, objective: nn.Module, batch: Batch, learning_rate: float, clip: float | None) -> None:
+    def step(self, backward: Callable, batch: Batch, learning_rate: float, clip: float | None) -> None:
         """One update by one batch, whose loss counts for the share of it that this rank holds."""
         self.optimiser.param_groups[0]["lr"] = learning_rate
         self.optimiser.zero_grad(set_to_none=True)
-        value = objective(batch, self.generator)
-        (value * (batch.part * distributed.ranks())).backward()  # gradients are averaged over the ranks
+        value = backward(batch, self.generator)
         if clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimiser.step()
         if self.average:
             self.average.update_parameters(self.model)
-        self.total += float(distributed.summed(value.detach() * batch.part))
+        self.total += float(distributed.summed(value * batch.part))
         self.batches += 1
 
     def close_epoch(self, record: dict) -> None:
