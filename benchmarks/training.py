@@ -11,7 +11,11 @@ from benchmarks.report import save, table
 from benchmarks.timing import CORES, Job, Mode, duel
 from lib.data.molecules import load
 from lib.models.heads import DenoisingHead
+from lib.threads import single_thread
+from lib.train import denoise
 from lib.train.denoise import displace
+from lib.train.loop import Objective
+from lib.train.shares import SideBySide
 
 
 class Denoiser(nn.Module):
@@ -45,12 +49,19 @@ def train(side: str, architecture: str, path: str, size: int, device: str, sizes
     batches = endless(side, path, size, device)
     generator = torch.Generator(device).manual_seed(0)
 
-    def run() -> int:
-        batch = next(batches)
+    def backward(batch, generator):
         noisy, target = displace(batch.pos, 0.2, generator)
-        optimiser.zero_grad(set_to_none=True)
         loss = (model.denoise(batch.z, noisy, batch.batch) - target).square().mean()
         loss.backward()
+        return loss
+
+    if side == "ours" and (threads := torch.get_num_threads()) > 1:
+        backward = single_thread()(SideBySide(Objective(model, denoise.loss, "float32"), threads))
+
+    def run() -> int:
+        batch = next(batches)
+        optimiser.zero_grad(set_to_none=True)
+        loss = backward(batch, generator)
         optimiser.step()
         return (int(batch.batch[-1]) + 1) if loss.isfinite() else 0
 
