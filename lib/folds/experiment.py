@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -159,18 +160,19 @@ def compare(
     jobs: int = 1,
     **options,
 ) -> dict[str, list[Outcome]]:
-    """Every arm with every seed, the seeds of an arm on `jobs` processes; `report` is told of each arm that is done.
+    """Every arm with every seed on `jobs` processes; `report` is told of each arm that is done.
 
     options: of `trial`.
     """
-    channels = 2 * encoder.config.hidden
+    cases = list(product(arms, seeds))
+    slots = (slot(arm, domains, encoder, windows, seed) for arm, seed in cases)  # in this process: they share files
+    trained = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(trial)(domains, filled, 2 * encoder.config.hidden, host, recipe, seed, **options)
+        for filled, (_, seed) in zip(slots, cases)
+    )
     found: dict[str, list[Outcome]] = {}
     for arm in arms:
-        slots = (slot(arm, domains, encoder, windows, seed) for seed in seeds)  # in this process: seeds share files
-        found[arm] = Parallel(n_jobs=jobs)(
-            delayed(trial)(domains, filled, channels, host, recipe, seed, **options)
-            for filled, seed in zip(slots, seeds)
-        )
+        found[arm] = list(islice(trained, len(seeds)))
         reached = np.mean([max(r["validation"] for r in o.history) for o in found[arm]])
         learned = np.mean([o.training for o in found[arm]])
         report(f"{host.name} {arm:11s} training {learned:6.1%}  best validation {reached:6.1%}")
