@@ -13,7 +13,6 @@ from lib.data.molecules import load
 from lib.models.heads import DenoisingHead
 from lib.threads import single_thread
 from lib.train import denoise
-from lib.train.denoise import displace
 from lib.train.loop import Objective
 from lib.train.shares import SideBySide
 
@@ -50,7 +49,7 @@ def train(side: str, architecture: str, path: str, size: int, device: str, sizes
     generator = torch.Generator(device).manual_seed(0)
 
     def backward(batch, generator):
-        noisy, target = displace(batch.pos, 0.2, generator)
+        noisy, target = denoise.displace(batch.pos, 0.2, generator)
         loss = (model.denoise(batch.z, noisy, batch.batch) - target).square().mean()
         loss.backward()
         return loss
