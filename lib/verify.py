@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from joblib import Parallel, delayed
 from ruamel.yaml import YAML
 
 from lib.paths import ROOT
@@ -127,10 +128,17 @@ def layers(clone: Path) -> list[list[str]]:
     return [[stage.name for stage in each if hasattr(stage, "name")] for each in generations]  # data.dvc has none
 
 
-def stages(clone: Path, everything: bool) -> list[str]:
-    """Names of the stages to execute, in the order of the graph."""
-    names = [name for layer in layers(clone) for name in layer]
-    return [name for name in names if everything or name.split("@")[0] not in CHECKPOINTS]
+def wanted(clone: Path, everything: bool) -> list[list[str]]:
+    """Names of the stages to execute, layer by layer."""
+    chosen = [[s for s in layer if everything or s.split("@")[0] not in CHECKPOINTS] for layer in layers(clone)]
+    return [layer for layer in chosen if layer]
+
+
+def execute(clone: Path, chosen: list[list[str]]) -> None:
+    """Run stages whatever their state. Two of a layer at a time: one computes while the other's kernel starts."""
+    flags = ("--wait-for-lock", "repro", "--quiet", "--force", "--single-item", "--no-commit")
+    for layer in chosen:
+        Parallel(n_jobs=2, prefer="threads")(delayed(dvc)(clone, *flags, stage) for stage in layer)
 
 
 def data_rows() -> list[Row]:
@@ -180,8 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder) / "project"
         prepare(clone, chosen.set, chosen.threads)
-        for stage in stages(clone, chosen.all):
-            dvc(clone, "repro", "--quiet", "--force", "--single-item", "--no-commit", stage)
+        execute(clone, wanted(clone, chosen.all))
         rows = []
         for name in git("ls-tree", "-r", "--name-only", "HEAD", "metrics").split():
             if name.endswith(".json"):

@@ -1,8 +1,10 @@
+import subprocess
+
 import pytest
 from ruamel.yaml import YAML
 
 from lib.paths import ROOT
-from lib.verify import DIFFERENT, SAME, WITHIN, compare, compare_file, environment, main, report, stages
+from lib.verify import DIFFERENT, SAME, WITHIN, compare, compare_file, environment, execute, main, report, wanted
 
 
 def metric(value, tolerance=0.0, **more):
@@ -71,16 +73,30 @@ def test_the_worst_row_is_the_exit_status(capsys):
 
 
 def test_stages_are_executed_in_the_order_of_the_graph(clone):
-    after = stages(clone, everything=False)
+    after = wanted(clone, everything=False)
     params = YAML(typ="safe").load(ROOT / "params.yaml")
     before = {"data", "fetch", "mixture", "pretrain", "scaling"}
     expected = {f"{name}@{run}" for name in set(params) - before for run in params[name]}
-    assert set(after) == expected
-    assert after[-1] == "report@all"
-    whole = stages(clone, everything=True)
-    assert whole.index("strip@10_pretrain") < whole.index("pretrain@equilibrium") < whole.index("kinetics@ala2")
-    assert whole.index("mixture@both") < whole.index("pretrain@both-0") < whole.index("proteins@mini")
-    assert whole.index("scaling@cutoff") < whole.index("smoothing@protein")
+    assert {name for layer in after for name in layer} == expected
+    assert after[-1] == ["report@all"]
+    layer = {name: number for number, names in enumerate(wanted(clone, everything=True)) for name in names}
+    assert layer["strip@10_pretrain"] < layer["pretrain@equilibrium"] < layer["kinetics@ala2"]
+    assert layer["mixture@both"] < layer["pretrain@both-0"] < layer["proteins@mini"]
+    assert layer["scaling@cutoff"] < layer["smoothing@protein"]
+
+
+def test_a_stage_that_fails_ends_the_run(monkeypatch):
+    called = []
+
+    def fake(clone, *arguments):
+        called.append(arguments[-1])
+        if arguments[-1] == "b":
+            raise subprocess.CalledProcessError(1, arguments)
+
+    monkeypatch.setattr("lib.verify.dvc", fake)
+    with pytest.raises(subprocess.CalledProcessError):
+        execute(None, [["a", "b"], ["c"]])
+    assert sorted(called) == ["a", "b"]
 
 
 def test_a_changed_seed_that_nothing_would_use_is_refused():
