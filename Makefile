@@ -41,7 +41,7 @@ plan: $(READY)  ## make plan NAME=paper: sets, disk, memory and hours that a pro
 doctor:  ## what on this machine would stop the suite, and how to mend it
 	@$$(command -v $(PYTHON) || command -v python3) -m lib.doctor
 
-data: $(READY)  ## make data/ again with the engines (about eight hours on two cores); resumes where it was interrupted
+data: $(READY)  ## make data/ again with the engines (about ten hours on two cores); resumes where it was interrupted
 	$(PYTHON) -m lib.make
 
 # TORCH_INDEX chooses another build of PyTorch, e.g. https://download.pytorch.org/whl/cu130 or …/whl/cpu

@@ -1,8 +1,8 @@
-"""Execute the pipeline again in a temporary clone and compare every committed metric with the fresh one.
+"""Execute the pipeline again in a temporary clone and compare each fresh metric with the committed one.
 
 A replay of cached results proves nothing. By default every stage after the checkpoints runs again; --all pre-trains
-too, sizes of the scaling curves included, and makes the start of each data set again. Exit status: 0 same bits,
-1 within tolerance, 2 different.
+too, sizes of the scaling curves included, and makes the start of each data set again; --only takes single stages.
+Exit status: 0 same bits, 1 within tolerance, 2 different.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,10 +129,33 @@ def layers(clone: Path) -> list[list[str]]:
     return [[stage.name for stage in each if hasattr(stage, "name")] for each in generations]  # data.dvc has none
 
 
-def wanted(clone: Path, everything: bool) -> list[list[str]]:
-    """Names of the stages to execute, layer by layer."""
-    chosen = [[s for s in layer if everything or s.split("@")[0] not in CHECKPOINTS] for layer in layers(clone)]
+def section(stage: str) -> str:
+    """kinetics of kinetics@ala2."""
+    return stage.split("@")[0]
+
+
+def runs_again(stage: str, everything: bool, only: Collection[str]) -> bool:
+    """Whether a stage is to be executed; only: stages or sections, kinetics@ala2 or kinetics."""
+    if only:
+        return stage in only or section(stage) in only
+    return everything or section(stage) not in CHECKPOINTS
+
+
+def wanted(clone: Path, everything: bool, only: Collection[str] = ()) -> list[list[str]]:
+    """Names of the stages to execute, layer by layer. Raises SystemExit where a name of `only` is no stage."""
+    known = layers(clone)
+    if strange := set(only) - {word for layer in known for stage in layer for word in (stage, section(stage))}:
+        names = ", ".join(sorted(strange))
+        raise SystemExit(f"dvc.yaml has no stage {names}, expected names as kinetics@ala2 or kinetics")
+    chosen = [[stage for stage in layer if runs_again(stage, everything, only)] for layer in known]
     return [layer for layer in chosen if layer]
+
+
+def metric_files(clone: Path, executed: list[list[str]]) -> list[str]:
+    """Paths of the metrics that the stages write; of what did not run again nothing is known."""
+    lock = YAML(typ="safe").load(clone / "dvc.lock")["stages"]
+    outs = (out["path"] for layer in executed for stage in layer for out in lock[stage].get("outs", []))
+    return sorted(path for path in outs if path.startswith("metrics/") and path.endswith(".json"))
 
 
 def execute(clone: Path, chosen: list[list[str]]) -> None:
@@ -178,22 +202,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a deliberate change of params.yaml"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads instead of those in params.yaml")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="STAGE",
+        help="these stages instead: kinetics@ala2, or kinetics for all",
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads of each process, instead of those in params.yaml")
     chosen = parser.parse_args(arguments)
     for change in chosen.set:
-        if change.split(".")[0] in CHECKPOINTS and not chosen.all:
-            raise SystemExit(f"{change} changes a pre-training, which runs again with --all (ALL=1) only")
+        stage = "@".join(change.split(".")[:2])
+        if not runs_again(stage, chosen.all, chosen.only):
+            raise SystemExit(
+                f"{change} changes {stage}, which does not run; it does with --only {stage} or --all (ALL=1)"
+            )
+    if chosen.threads:
+        os.environ["OMP_NUM_THREADS"] = str(chosen.threads)  # of what no parameter decides
     if git("status", "--porcelain"):
         print("note: uncommitted changes are not verified, only HEAD is", flush=True)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder) / "project"
         prepare(clone, chosen.set, chosen.threads)
-        execute(clone, wanted(clone, chosen.all))
+        executed = wanted(clone, chosen.all, chosen.only)
+        execute(clone, executed)
         rows = []
-        for name in git("ls-tree", "-r", "--name-only", "HEAD", "metrics").split():
-            if name.endswith(".json"):
-                fresh = json.loads((clone / name).read_text()) if (clone / name).exists() else {}
-                rows += compare_file(name, json.loads(git("show", f"HEAD:{name}")), fresh)
+        for name in metric_files(clone, executed):
+            fresh = json.loads((clone / name).read_text())
+            rows += compare_file(name, json.loads(git("show", f"HEAD:{name}")), fresh)
     return report(rows + (data_rows() if chosen.all else []))
 
 

@@ -121,15 +121,18 @@ class Harmonic(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Two logits from the mean scalars of a frame's atoms and, if `oriented`, the components of their mean vectors."""
+    """Two logits from the mean scalars of a frame's atoms and, if `oriented`, the components of their mean vectors.
 
-    def __init__(self, body: nn.Module, width: int, oriented: bool):
+    components: of a channel, with the scalar; more than 4 for a body that has tensors of higher order beside vectors.
+    """
+
+    def __init__(self, body: nn.Module, width: int, oriented: bool, components: int = 4):
         super().__init__()
         self.body, self.oriented = body, oriented
-        self.head = nn.Sequential(nn.Linear(width * (4 if oriented else 1), 32), nn.SiLU(), nn.Linear(32, 2))
+        self.head = nn.Sequential(nn.Linear(width * (components if oriented else 1), 32), nn.SiLU(), nn.Linear(32, 2))
 
     def features(self, pos: Tensor) -> Tensor:
-        """pos (frame, atom, 3) Å -> what the logits are made of (frame, W) or (frame, 4 W)."""
+        """pos (frame, atom, 3) Å -> what the logits are made of (frame, W) or (frame, components W)."""
         scalars, vectors = self.body(pos)
         mean = scalars.mean(1)
         return torch.cat([mean, vectors.mean(1).flatten(1)], dim=-1) if self.oriented else mean
@@ -171,11 +174,11 @@ def mixer_classifier(
     return model
 
 
-def seeded(body: nn.Module, width: int, oriented: bool, seed: int) -> Classifier:
+def seeded(body: nn.Module, width: int, oriented: bool, seed: int, components: int = 4) -> Classifier:
     """A classifier in float64 whose head is fixed by the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(body, width, oriented).double()
+        return Classifier(body, width, oriented, components).double()
 
 
 def fit_pair(model: Classifier, pair: Tensor, epochs: int, learning_rate: float) -> np.ndarray:
