@@ -104,7 +104,7 @@ def test_stages_are_executed_in_the_order_of_the_graph(clone):
 
 
 def test_single_stages_and_sections_can_be_chosen(clone):
-    assert wanted(clone, False, ["pretrain@pvd", "recipe"]) == [["pretrain@pvd"], ["recipe@ala2"]]
+    assert wanted(clone, False, ["pretrain@both-0", "mixture"]) == [["mixture@both"], ["pretrain@both-0"]]
     with pytest.raises(SystemExit, match=r"no stage kinetic, recipe@x, expected names as kinetics@ala2"):
         wanted(clone, False, ["recipe@x", "kinetic", "recipe"])
 
