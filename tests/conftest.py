@@ -16,7 +16,7 @@ from lib.data.domains import SPLITS, DomainSet, join
 from lib.data.molecules import MoleculeSet
 from lib.data.sources.structures import read_pdb
 from lib.paths import DATA, ROOT
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 def pytest_collection_modifyitems(items):

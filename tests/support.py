@@ -13,7 +13,7 @@ import mdtraj
 
 from lib.data.trajectories import System
 from lib.paths import ROOT
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 def dvc(where: Path, *arguments: str, check: bool = True) -> str:

@@ -9,7 +9,7 @@ import pytest
 from test_clone import committed
 
 from lib.paths import ROOT
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

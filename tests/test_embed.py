@@ -19,7 +19,7 @@ from lib.embed.layers import layer_tokens
 from lib.embed.stream import stream
 from lib.models import EncoderConfig, random_encoder, save_encoder
 from lib.models.readout import groups
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 CONFIG = EncoderConfig(layers=1, hidden=8, rbf=8, cutoff=4.0, heads=2)

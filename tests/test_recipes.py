@@ -11,7 +11,7 @@ import pytest
 from support import dvc
 
 from lib.notebook import strip
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 ENCODER = '''

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from support import dvc
 
 from lib.paths import NOTEBOOKS, ROOT
-from lib.verify import layers
+from lib.verify.execute import layers
 
 
 def side_by_side(own, names):

@@ -16,6 +16,7 @@ from e3nn.math import soft_one_hot_linspace
 from torch import Tensor, nn
 
 from lib.mixers.expressivity import CUTOFF, Classifier, seeded
+from lib.models.graph import neighbours
 
 
 BASIS, RADIAL = 8, 16  # radial functions, and width of the network on them
@@ -88,15 +89,15 @@ class TensorField(nn.Module):
     def forward(self, pos: Tensor) -> tuple[Tensor, Tensor]:
         """pos (frame, atom, 3) Å -> scalars (frame, atom, C), components of all other tensors (frame, atom, C D)."""
         frames, atoms = pos.shape[:2]
-        near = (torch.cdist(pos, pos) < CUTOFF) & ~torch.eye(atoms, dtype=torch.bool)
-        frame, to, origin = near.nonzero().T
-        edges = torch.stack([frame * atoms + to, frame * atoms + origin])
-        bond = pos[frame, origin] - pos[frame, to]
-        harmonics = o3.spherical_harmonics(self.harmonics, bond, normalize=True, normalization="component")
-        radial = soft_one_hot_linspace(bond.norm(dim=-1), 0.0, CUTOFF, BASIS, "smooth_finite", cutoff=True)
+        batch = torch.arange(frames, device=pos.device).repeat_interleave(atoms)
+        graph = neighbours(pos.flatten(0, 1), batch, CUTOFF)
+        edges = torch.stack([torch.cat(ends) for ends in ((graph.first, graph.second), (graph.second, graph.first))])
+        unit, distance = torch.cat([graph.unit, -graph.unit]), graph.distance.repeat(2)
+        harmonics = o3.spherical_harmonics(self.harmonics, unit, normalize=False, normalization="component")
+        radial = soft_one_hot_linspace(distance, 0.0, CUTOFF, BASIS, "smooth_finite", cutoff=True) * BASIS**0.5
         features = pos.new_ones(frames * atoms, self.channels)
         for layer in self.layers:
-            features = layer(features, harmonics, radial * BASIS**0.5, edges)
+            features = layer(features, harmonics, radial, edges)
         features = features.unflatten(0, (frames, atoms))
         return features[..., : self.channels], features[..., self.channels :]
 

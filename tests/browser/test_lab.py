@@ -13,7 +13,7 @@ import time
 import pytest
 
 from lib.paths import NOTEBOOKS, ROOT
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 QUICK = "90_report"

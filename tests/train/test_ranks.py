@@ -14,7 +14,7 @@ from lib.data.molecules import save
 from lib.models import EncoderConfig, random_encoder
 from lib.paths import ROOT
 from lib.train.denoise import loss
-from lib.verify import environment
+from lib.verify.execute import environment
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])

@@ -1,0 +1,71 @@
+import re
+import subprocess
+
+import pytest
+from ruamel.yaml import YAML
+
+from lib.paths import ROOT
+from lib.verify.__main__ import main
+from lib.verify.compare import DIFFERENT, SAME
+from lib.verify.execute import environment, execute, metric_files, wanted
+
+
+def test_stages_run_elsewhere_find_the_reference_data_of_here(monkeypatch):
+    monkeypatch.delenv("REFERENCE_DATA", raising=False)
+    assert environment()["REFERENCE_DATA"] == str(ROOT.parent / "shared")
+    monkeypatch.setenv("REFERENCE_DATA", "/elsewhere")
+    assert environment()["REFERENCE_DATA"] == "/elsewhere"
+
+
+def test_stages_are_executed_in_the_order_of_the_graph(clone):
+    after = wanted(clone, everything=False)
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    before = {"data", "fetch", "mixture", "pretrain", "scaling"}
+    expected = {f"{name}@{run}" for name in set(params) - before for run in params[name]}
+    assert {name for layer in after for name in layer} == expected
+    assert after[-1] == ["report@all"]
+    assert metric_files(clone, [["report@all"], ["kinetics@ala2", "mixture@both"]]) == [
+        "metrics/claims.json",
+        "metrics/kinetics/ala2.json",
+        "metrics/mixture/both.json",
+    ]
+    layer = {name: number for number, names in enumerate(wanted(clone, everything=True)) for name in names}
+    assert layer["strip@10_pretrain"] < layer["pretrain@equilibrium"] < layer["kinetics@ala2"]
+    assert layer["mixture@both"] < layer["pretrain@both-0"] < layer["proteins@mini"]
+    assert layer["scaling@cutoff"] < layer["smoothing@protein"]
+
+
+def test_single_stages_and_sections_can_be_chosen(clone):
+    assert wanted(clone, False, ["pretrain@both-0", "mixture"]) == [["mixture@both"], ["pretrain@both-0"]]
+    with pytest.raises(SystemExit, match=r"no stage kinetic, recipe@x, expected names as kinetics@ala2"):
+        wanted(clone, False, ["recipe@x", "kinetic", "recipe"])
+
+
+def test_a_stage_that_fails_ends_the_run(monkeypatch):
+    called = []
+
+    def fake(clone, *arguments):
+        called.append(arguments[-1])
+        if arguments[-1] == "b":
+            raise subprocess.CalledProcessError(1, arguments)
+
+    monkeypatch.setattr("lib.verify.execute.dvc", fake)
+    with pytest.raises(subprocess.CalledProcessError):
+        execute(None, [["a", "b"], ["c"]])
+    assert sorted(called) == ["a", "b"]
+
+
+@pytest.mark.parametrize("only", [[], ["--only", "kinetics"]])
+def test_a_changed_seed_that_nothing_would_use_is_refused(only):
+    with pytest.raises(SystemExit, match=r"changes pretrain@equilibrium, which does not run; it does with --only"):
+        main(["--set", "pretrain.equilibrium.seed=5", *only])
+
+
+def test_a_stage_runs_again_to_the_same_bits_and_another_seed_is_found(shipped_data, capfd, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # whatever is there, the clone's lib runs and writes into the clone
+    assert main(["--only", "mixture"]) == SAME
+    assert main(["--only", "mixture@both", "--set", "mixture.both.seed=9"]) == DIFFERENT
+    same, changed = (part.splitlines() for part in capfd.readouterr().out.split("DIFFERENT\n", 1))
+    assert "     0 within tolerance" in same
+    assert not any(line.startswith("DIFFERENT") for line in same)
+    assert any(re.match(r"DIFFERENT +metrics/mixture/both.json.mini-windows.train.atoms: ", line) for line in changed)
