@@ -60,15 +60,17 @@ class TestNotebook:
             tagged = "parameters" in cell.metadata.get("tags", [])
             assert cell.cell_type != "code" or tagged or len(cell.source.splitlines()) <= 25, cell.source[:80]
 
-    def test_no_band_is_drawn_from_unseeded_random_numbers(self, path):
-        """seaborn's default error bars are a bootstrap without a seed, so that pictures differ from run to run."""
+    def test_nothing_is_drawn_from_unseeded_random_numbers(self, path):
+        """seaborn's default error bars are a bootstrap, and its strips are jittered: both without a seed."""
         drawn = {"lineplot": None, "barplot": None, "pointplot": None, "relplot": "line", "catplot": "bar"}
         for cell in nbformat.read(path, 4).cells:
             for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
                 name = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
-                given = {k.arg: getattr(k.value, "value", None) for k in node.keywords} if name in drawn else {}
+                given = {k.arg: getattr(k.value, "value", None) for k in getattr(node, "keywords", ())}
                 if name in drawn and drawn[name] in (None, given.get("kind")):
                     assert "errorbar" in given, f"{name} without errorbar: {cell.source[:80]}"
+                if name == "stripplot":
+                    assert given.get("jitter") is False, f"{name} with jitter: {cell.source[:80]}"
 
     def test_opens_with_a_title(self, path):
         assert nbformat.read(path, 4).cells[0].source.startswith("# ")

@@ -15,7 +15,7 @@ def squares(place, i, stop, found):
         found[j] = x * x + y * y + z * z
 
 
-@numba.njit(**OPTIONS)
+@numba.njit(forceinline=True, **OPTIONS)
 def last_atoms(batch):
     """For each atom (atom,) the index after the last atom of its frame."""
     stop = np.empty(len(batch), np.int64)

@@ -21,7 +21,7 @@ def slope(x):
     return s * (ONE + x * (ONE - s))
 
 
-@numba.njit(cache=True, **OPTIONS)
+@numba.njit(cache=True, forceinline=True, **OPTIONS)
 def correlate(lanes, rows, times, x, y, weight, bias):
     """Add the gradient of a linear map with input x (row, H) and gradient y (row, N) of its output, all flat.
 

@@ -2,7 +2,8 @@
 
 `lanes` and `rows` are as in kernels.py: H = len(lanes) * len(rows). Edges are sorted by centre. Arrays are flat or
 (atom | edge, ...). The features (edge, H) are all that a layer keeps of an edge; what else it needs lives in a
-workspace of BLOCK edges, which stays in the first-level cache.
+workspace of BLOCK edges, which stays in the first-level cache. A function that others call is inlined: of a shared one
+the linker takes the copy that was loaded first, and copies differ in the order of additions.
 """
 
 import numba
@@ -23,7 +24,7 @@ def silu(x):
     return x * sigmoid(x)
 
 
-@numba.njit(cache=True, **OPTIONS)
+@numba.njit(cache=True, forceinline=True, **OPTIONS)
 def accumulate(lanes, rows, folds, times, x, weight, y):
     """Add x (row, K) @ weight (K, N) to y (row, N), all flat; K = H * len(folds), N = H * len(times).
 
@@ -50,7 +51,7 @@ def accumulate(lanes, rows, folds, times, x, weight, y):
                 out[n], out[N + n], out[2 * N + n], out[3 * N + n] = s0, s1, s2, s3
 
 
-@numba.njit(cache=True, **OPTIONS)
+@numba.njit(cache=True, forceinline=True, **OPTIONS)
 def multiply(lanes, rows, times, x, weight, bias, y):
     """y (row, N) = x (row, H) @ weight (H, N) + bias, as `accumulate` has them."""
     N = len(lanes) * len(rows) * len(times)
@@ -214,7 +215,9 @@ def prepare(
     ends: each of x, y, z as the centre's and as the neighbour's end of an edge. All arrays but vectors have rows for
     a whole number of blocks.
     """
-    normalise(lanes, rows, vectors, norm, np.empty(len(lanes) * len(rows), np.float32), arrows)
+    length = np.empty(len(lanes) * len(rows), np.float32)
+    for i in range(len(vectors)):
+        rescale(lanes, rows, vectors[i], norm, length, arrows[i])
     for start in range(0, len(vectors), ATOMS):
         stop = start + ATOMS
         multiply(

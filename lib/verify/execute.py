@@ -34,10 +34,15 @@ def dvc(clone: Path, *arguments: str) -> None:
 
 
 def prepare(clone: Path, changes: list[str], threads: int | None) -> None:
-    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes."""
+    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes.
+
+    clone: in a folder of its own, where a link to the outside reference data is put beside it.
+    """
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     dvc(clone, "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
     dvc(clone, "pull", "--quiet")
+    if (reference := Path(environment()["REFERENCE_DATA"])).exists():
+        (clone.parent / "shared").symlink_to(reference.resolve())  # where notebooks look for it, beside the project
     yaml = YAML()
     params = yaml.load(clone / "params.yaml")
     for change in changes:
