@@ -6,10 +6,12 @@ from pathlib import Path
 from lib.paths import ROOT
 
 
-def reference(name: str) -> Path | None:
-    """A file or folder of the outside reference data, None where it is missing.
+def place() -> Path:
+    """Folder of the outside data: the variable REFERENCE_DATA, by default `shared` beside the repository."""
+    return Path(os.environ.get("REFERENCE_DATA", ROOT.parent / "shared"))
 
-    Its place is the environment variable REFERENCE_DATA, by default a folder `shared` beside the repository.
-    """
-    path = Path(os.environ.get("REFERENCE_DATA", ROOT.parent / "shared")) / name
+
+def reference(name: str) -> Path | None:
+    """A file or folder of the outside data, None where it is missing."""
+    path = place() / name
     return path if path.exists() else None

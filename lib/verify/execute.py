@@ -9,6 +9,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from ruamel.yaml import YAML
 
+from lib.data.reference import place
 from lib.paths import ROOT
 
 
@@ -18,10 +19,9 @@ CHECKPOINTS = ("strip", "closure", "fetch", "mixture", "pretrain", "scaling")
 
 def environment() -> dict[str, str]:
     """Variables for running DVC elsewhere: its stages call `python`, this one, and find the reference data of here."""
-    place = os.environ.get("REFERENCE_DATA", str(ROOT.parent / "shared"))
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "REFERENCE_DATA": place,
+        "REFERENCE_DATA": str(place()),
     }
 
 
@@ -34,15 +34,10 @@ def dvc(clone: Path, *arguments: str) -> None:
 
 
 def prepare(clone: Path, changes: list[str], threads: int | None) -> None:
-    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes.
-
-    clone: in a folder of its own, where a link to the outside reference data is put beside it.
-    """
+    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     dvc(clone, "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
     dvc(clone, "pull", "--quiet")
-    if (reference := Path(environment()["REFERENCE_DATA"])).exists():
-        (clone.parent / "shared").symlink_to(reference.resolve())  # where notebooks look for it, beside the project
     yaml = YAML()
     params = yaml.load(clone / "params.yaml")
     for change in changes:
