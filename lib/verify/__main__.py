@@ -2,24 +2,24 @@
 
 A replay of cached results proves nothing. By default every stage after the checkpoints runs again; --all pre-trains
 too, sizes of the scaling curves included, and makes the start of each data set again; --only takes single stages.
-Exit status: 0 same bits, 1 within tolerance, 2 different.
+Exit status: 0 same bits, 1 within tolerance, 2 different. Interrupted, the same command goes on with the next stage.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from lib.paths import ROOT
+from lib.paths import ROOT, scratch
 from lib.verify.compare import DIFFERENT, SAME, Row, compare_file, report
 from lib.verify.execute import execute, metric_files, prepare, runs_again, wanted
 
 
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+def git(*arguments: str, where: Path = ROOT) -> str:
+    return subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=True, text=True).stdout
 
 
 def data_rows() -> list[Row]:
@@ -68,16 +68,22 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["OMP_NUM_THREADS"] = str(chosen.threads)  # of what no parameter decides
     if git("status", "--porcelain"):
         print("note: uncommitted changes are not verified, only HEAD is", flush=True)
-    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        clone = Path(folder) / "project"
+    folder = scratch("verify", git("rev-parse", "HEAD"), vars(chosen))  # found again after an interruption
+    clone = folder / "project"
+    try:
         prepare(clone, chosen.set, chosen.threads)
         executed = wanted(clone, chosen.all, chosen.only)
-        execute(clone, executed)
-        rows = []
-        for name in metric_files(clone, executed):
-            fresh = json.loads((clone / name).read_text())
-            rows += compare_file(name, json.loads(git("show", f"HEAD:{name}")), fresh)
-    return report(rows + (data_rows() if chosen.all else []))
+    except SystemExit:  # a name that does not exist: there is nothing to go on with
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    execute(clone, executed)
+    rows = []
+    for name in metric_files(clone, executed):
+        fresh = json.loads((clone / name).read_text())
+        rows += compare_file(name, json.loads(git("show", f"HEAD:{name}", where=clone)), fresh)
+    status = report(rows + (data_rows() if chosen.all else []))
+    shutil.rmtree(folder)
+    return status
 
 
 if __name__ == "__main__":

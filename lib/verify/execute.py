@@ -1,6 +1,7 @@
 """Stages run again in a clone, whatever their state: which ones, in which order, and with which environment."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection
@@ -13,6 +14,7 @@ from lib.data.reference import place
 from lib.paths import ROOT
 
 
+DONE = "done.txt"  # beside the clone: the stages that have run in it
 # Stages that train encoders, and those before them.
 CHECKPOINTS = ("strip", "closure", "fetch", "mixture", "pretrain", "scaling")
 
@@ -34,7 +36,13 @@ def dvc(clone: Path, *arguments: str) -> None:
 
 
 def prepare(clone: Path, changes: list[str], threads: int | None) -> None:
-    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes."""
+    """Clone HEAD, fetch what it needs from the cache or remote at hand, and apply deliberate changes.
+
+    What an interrupted run has prepared is left as it is.
+    """
+    if (clone.parent / DONE).exists():
+        return
+    shutil.rmtree(clone.parent, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     dvc(clone, "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
     dvc(clone, "pull", "--quiet")
@@ -55,6 +63,7 @@ def prepare(clone: Path, changes: list[str], threads: int | None) -> None:
                 if "threads" in run:
                     run["threads"] = threads
     yaml.dump(params, clone / "params.yaml")
+    (clone.parent / DONE).touch()
 
 
 def layers(clone: Path) -> list[list[str]]:
@@ -97,7 +106,20 @@ def metric_files(clone: Path, executed: list[list[str]]) -> list[str]:
 
 
 def execute(clone: Path, chosen: list[list[str]]) -> None:
-    """Run stages whatever their state. Two of a layer at a time: one computes while the other's kernel starts."""
+    """Run stages whatever their state, except those that did before an interruption.
+
+    Two of a layer at a time: one computes while the other's kernel starts.
+    """
     flags = ("--wait-for-lock", "repro", "--quiet", "--force", "--single-item", "--no-commit")
+    note = clone.parent / DONE
+    done = note.read_text().splitlines()
+    if done:
+        print(f"going on after {len(done)} of {sum(map(len, chosen))} stages", flush=True)
+
+    def run(stage: str) -> None:
+        dvc(clone, *flags, stage)
+        with note.open("a") as file:
+            file.write(f"{stage}\n")
+
     for layer in chosen:
-        Parallel(n_jobs=2, prefer="threads")(delayed(dvc)(clone, *flags, stage) for stage in layer)
+        Parallel(n_jobs=2, prefer="threads")(delayed(run)(stage) for stage in layer if stage not in done)

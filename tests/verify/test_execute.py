@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 from lib.paths import ROOT
 from lib.verify.__main__ import main
 from lib.verify.compare import DIFFERENT, SAME
-from lib.verify.execute import environment, execute, metric_files, wanted
+from lib.verify.execute import DONE, environment, execute, metric_files, wanted
 
 
 def test_stages_run_elsewhere_find_the_reference_data_of_here(monkeypatch):
@@ -41,18 +41,51 @@ def test_single_stages_and_sections_can_be_chosen(clone):
         wanted(clone, False, ["recipe@x", "kinetic", "recipe"])
 
 
-def test_a_stage_that_fails_ends_the_run(monkeypatch):
-    called = []
+def test_a_stage_that_fails_ends_the_run_and_a_second_call_goes_on_with_it(tmp_path, monkeypatch, capsys):
+    called, broken = [], ["b"]
 
     def fake(clone, *arguments):
         called.append(arguments[-1])
-        if arguments[-1] == "b":
+        if arguments[-1] in broken:
             raise subprocess.CalledProcessError(1, arguments)
 
     monkeypatch.setattr("lib.verify.execute.dvc", fake)
+    (tmp_path / DONE).touch()
+    stages = [["a"], ["b"], ["c", "d"]]
     with pytest.raises(subprocess.CalledProcessError):
-        execute(None, [["a", "b"], ["c"]])
-    assert sorted(called) == ["a", "b"]
+        execute(tmp_path / "project", stages)
+    assert called == ["a", "b"]
+    broken.clear()
+    execute(tmp_path / "project", stages)
+    assert called[2] == "b"
+    assert sorted(called[3:]) == ["c", "d"]
+    assert capsys.readouterr().out == "going on after 1 of 4 stages\n"
+
+
+def test_an_interrupted_run_keeps_its_clone_and_a_finished_one_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(clone, chosen):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lib.verify.__main__.scratch", lambda kind, *settings: tmp_path / kind)
+    with monkeypatch.context() as while_running:
+        while_running.setattr("lib.verify.__main__.execute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            main(["--only", "mixture"])
+    project = tmp_path / "verify" / "project"
+    before, seen = project.stat().st_ino, []
+    monkeypatch.setattr("lib.verify.__main__.execute", lambda clone, chosen: seen.append(clone.stat().st_ino))
+    assert main(["--only", "mixture"]) == SAME
+    assert seen == [before]
+    assert not project.parent.exists()
+
+
+def test_a_stage_that_does_not_exist_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.verify.__main__.scratch", lambda kind, *settings: tmp_path / kind)
+    with pytest.raises(SystemExit, match=r"dvc.yaml has no stage mixtures"):
+        main(["--only", "mixtures"])
+    with pytest.raises(SystemExit, match=r"params.yaml has no entry 'mixture.both.sed' to change"):
+        main(["--only", "mixture", "--set", "mixture.both.sed=3"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("only", [[], ["--only", "kinetics"]])
