@@ -89,7 +89,8 @@ def main(arguments, own) -> None:
         for side in OURS:
             for peer in PEERS:
                 ratios = [p / o for p, o in zip(found[peer], found[side])]
-                row[f"{side}_{peer}"] = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+                spread = f"({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else "(one round)"
+                row[f"{side}_{peer}"] = f"{median(ratios):.2f} {spread}"
         rows.append(row)
         print(table(rows[-1:], COLUMNS, header=len(rows) == 1), flush=True)
     save(arguments.out, "vampnet", rows)
