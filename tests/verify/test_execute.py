@@ -41,7 +41,9 @@ def test_single_stages_and_sections_can_be_chosen(clone):
         wanted(clone, False, ["recipe@x", "kinetic", "recipe"])
 
 
-def test_a_stage_that_fails_ends_the_run_and_a_second_call_goes_on_with_it(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def stages_run(tmp_path, monkeypatch):
+    """Names of the stages that `execute` ran in tmp_path/project; those in `broken` fail."""
     called, broken = [], ["b"]
 
     def fake(clone, *arguments):
@@ -51,6 +53,18 @@ def test_a_stage_that_fails_ends_the_run_and_a_second_call_goes_on_with_it(tmp_p
 
     monkeypatch.setattr("lib.verify.execute.dvc", fake)
     (tmp_path / DONE).touch()
+    return called, broken
+
+
+def test_a_stage_that_fails_ends_the_run(tmp_path, stages_run):
+    called, _ = stages_run
+    with pytest.raises(subprocess.CalledProcessError):
+        execute(tmp_path / "project", [["a", "b"], ["c"]])
+    assert sorted(called) == ["a", "b"]
+
+
+def test_a_second_call_goes_on_with_the_stage_that_failed(tmp_path, stages_run, capsys):
+    called, broken = stages_run
     stages = [["a"], ["b"], ["c", "d"]]
     with pytest.raises(subprocess.CalledProcessError):
         execute(tmp_path / "project", stages)
